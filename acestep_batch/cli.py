@@ -1,0 +1,106 @@
+"""The command line: a verb, or a run that Hydra composes; problems become lines and exit codes.
+
+Exit codes: 0 done, 1 some songs failed, 2 refused before any work, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from acestep_batch import __version__
+from acestep_batch.problems import Refused
+from acestep_batch.shown import print_problems
+
+OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+VERBS = ("doctor", "download", "presets")
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def data_folder(name: str) -> Path:
+    """``conf`` or ``manifests``: inside the installed package, or beside it in a checkout."""
+    inside = PACKAGE / name
+    return inside if inside.is_dir() else PACKAGE.parent / name
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments and arguments[0] in VERBS:
+            return _verb(arguments[0], arguments[1:])
+        return _run(arguments)
+    except Refused as refused:
+        print_problems(refused.problems)
+        return REFUSED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _verb(verb: str, words: Sequence[str]) -> int:
+    if verb == "doctor":
+        from acestep_batch import doctor
+
+        return doctor.run(words)
+    if verb == "download":
+        from acestep_batch import download
+
+        return download.run(words)
+    from acestep_batch import presets
+
+    return presets.run(words, data_folder("conf"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Hydra's own flags, as far as a run knows them."""
+    parser = argparse.ArgumentParser(prog="python -m acestep_batch", add_help=False, allow_abbrev=False)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--help", "-h", action="store_true")
+    parser.add_argument("--version", action="version", version=f"acestep_batch {__version__}")
+    parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--cfg", "-c", choices=("job", "hydra", "all"))
+    parser.add_argument("--resolve", action="store_true")
+    parser.add_argument("--package", "-p")
+    parser.add_argument("--info", "-i", nargs="?", const="all",
+                        choices=("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"))  # fmt: skip
+    parser.add_argument("--hydra-help", action="store_true")
+    parser.add_argument("--shell-completion", "-sc", action="store_true")
+    parser.add_argument("--config-dir", "-cd")
+    parser.add_argument("--config-name", "-cn", default="config")
+    return parser
+
+
+def _run(arguments: Sequence[str]) -> int:
+    flags = _parser().parse_intermixed_args(arguments)
+    if flags.help:
+        from acestep_batch.reference import help_text
+
+        print(help_text(data_folder("conf")))
+        return OK
+    from acestep_batch.hardware import detect
+    from acestep_batch.hydra_config import composer, show
+    from acestep_batch.target import decide_auto
+
+    machine = detect()
+
+    def decide(hw: str, model: str) -> tuple[str, str]:
+        return decide_auto(machine, hw, model)
+
+    if flags.hydra_help or flags.shell_completion:
+        show(data_folder("conf"), arguments)
+        return OK
+    with composer(data_folder("conf"), flags.config_dir, flags.config_name) as open_composer:
+        if flags.cfg or flags.info:
+            overrides = open_composer.resolved(flags.overrides, decide)
+        else:
+            from acestep_batch.session import run_cells
+
+            cells = open_composer.cells(flags.overrides, flags.multirun, decide)
+            return run_cells(cells, flags.multirun, machine, data_folder("manifests"))
+    kept = [word for word in arguments if word not in flags.overrides]
+    show(data_folder("conf"), [*kept, *overrides])
+    return OK

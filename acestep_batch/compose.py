@@ -1,0 +1,229 @@
+"""Layers of configuration to one typed run, and a row's settings from the layers that decide them.
+
+Lowest first: schema, config.yaml, model, hw, preset, manifest defaults, row's preset, row, command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from acestep_batch.manifest import Row, text_file
+from acestep_batch.manifest_files import parse_json, read_text
+from acestep_batch.parameter import did_you_mean, parameters_of
+from acestep_batch.problems import Problem, Refused
+from acestep_batch.schema import (
+    SONG,
+    SONG_NAMES,
+    TEXT_FILES,
+    Hardware,
+    ManifestSource,
+    Model,
+    Output,
+    RunOptions,
+)
+
+Values = Mapping[str, Any]
+_EMPTY: Values = MappingProxyType({})
+_Section = TypeVar("_Section")
+
+
+@dataclass(frozen=True, slots=True)
+class SongLayers:
+    """Typed song parameters of a run, layer by layer."""
+
+    base: Values
+    profile: Values
+    """What the hardware profile sets in ``base``."""
+    preset: Values
+    """What the run's shipped or own presets set."""
+    preset_file: Values
+    command_line: Values
+    load_preset: Callable[[str], Values]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, typed and checked but for its rows."""
+
+    hw: Hardware
+    model: Model
+    manifest: ManifestSource
+    output: Output
+    options: RunOptions
+    layers: SongLayers
+    presets: tuple[str, ...]
+    overrides: tuple[str, ...]
+    swept: Mapping[str, str]
+    config: Mapping[str, Any]
+    """The configuration as composed, for the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A row's song parameters, and who decided them."""
+
+    values: Values
+    """Every parameter of ``schema.Generation``, typed."""
+    asked: frozenset[str]
+    """Names that the user set: on the command line, in the row, the defaults or a preset file."""
+    exempt: frozenset[str]
+    """Names whose value a preset or hardware profile supplied; lint leaves them alone."""
+
+
+def build_run(
+    config: Mapping[str, Any],
+    base: Values,
+    profile: Values,
+    preset: Values,
+    preset_file: str | None,
+    command_line: Values,
+    load_preset: Callable[[str], Values],
+    presets: tuple[str, ...] = (),
+    overrides: tuple[str, ...] = (),
+    swept: Mapping[str, str] = _EMPTY,
+) -> Run:
+    """Type a composed configuration.
+
+    Args:
+        config: the whole configuration, resolved, by section.
+        base, profile, preset, command_line: untyped song parameters of these layers.
+        preset_file: path of a preset in the guide's JSON format.
+        load_preset: untyped song parameters of a preset by name; raises Refused.
+
+    Raises:
+        Refused: with every problem of the configuration.
+    """
+    problems: list[Problem] = []
+    typed_presets: dict[str, Values] = {}
+
+    def load(name: str) -> Values:
+        if name not in typed_presets:
+            found: list[Problem] = []
+            typed_presets[name] = song_values(load_preset(name), f"preset {name}: ", found)
+            if found:
+                raise Refused(found)
+        return typed_presets[name]
+
+    layers = SongLayers(
+        base=song_values(_without_files(base), "configuration: ", problems),
+        profile=song_values(profile, "hw: ", problems),
+        preset=song_values(preset, "preset: ", problems),
+        preset_file=_preset_file(preset_file, problems),
+        command_line=song_values(command_line, "", problems, folder=Path()),
+        load_preset=load,
+    )
+    sections = {
+        "hw": _section(Hardware, config.get("hw"), "hw", problems),
+        "model": _section(Model, config.get("model"), "model", problems),
+        "manifest": _section(ManifestSource, config.get("manifest"), "manifest", problems),
+        "output": _section(Output, config.get("output"), "output", problems),
+    }
+    top = {name: config.get(name) for name in parameters_of(RunOptions)}
+    options = _section(RunOptions, top, "", problems)
+    known = {*sections, *top, "generation", "preset_file"}
+    problems.extend(Problem(str(key), f"is no part of the configuration{did_you_mean(key, known)}") for key in config if key not in known)
+    if problems:
+        raise Refused(problems)
+    return Run(**sections, options=options, layers=layers, presets=presets, overrides=overrides, swept=swept, config=config)
+
+
+def song_values(values: Mapping[str, Any], prefix: str, problems: list[Problem], folder: Path | None = None) -> Values:
+    """Type the song parameters of one layer; what is wrong goes to ``problems``.
+
+    Args:
+        prefix: what stands before a parameter's name in a complaint.
+        folder: where text files (``lyrics_file``) are looked up; None where they are not allowed.
+    """
+    typed: dict[str, Any] = {}
+    for key, value in values.items():
+        where = f"{prefix}{key}={value}" if not prefix else f"{prefix}{key}"
+        name = SONG_NAMES.get(key)
+        if key in TEXT_FILES and folder is not None:
+            name = TEXT_FILES[key]
+            if value is None:
+                continue
+        elif name is None:
+            problems.append(Problem(where, f"is no parameter of a song{did_you_mean(key, SONG_NAMES)}"))
+            continue
+        if name in typed:
+            problems.append(Problem(where, f"sets {name}, which is set already", "keep one of them"))
+            continue
+        try:
+            typed[name] = text_file(folder / str(value), where) if key in TEXT_FILES and folder is not None else SONG[name].parse(value)
+        except ValueError as error:
+            problems.append(Problem(where, str(error)))
+        except Refused as refused:
+            problems.extend(refused.problems)
+    return MappingProxyType(typed)
+
+
+def _without_files(base: Values) -> Values:
+    return {name: value for name, value in base.items() if name not in TEXT_FILES}
+
+
+def _preset_file(path: str | None, problems: list[Problem]) -> Values:
+    """A preset in the guide's own format: ``{"name", "description", "parameters"}``, comments allowed."""
+    if path is None:
+        return _EMPTY
+    where = f"preset_file={path}"
+    try:
+        document = parse_json(read_text(Path(path), where), where)
+    except Refused as refused:
+        problems.extend(refused.problems)
+        return _EMPTY
+    if not isinstance(document, dict) or not isinstance(document.get("parameters"), dict):
+        problems.append(Problem(where, 'has no "parameters"', 'write {"name": ..., "description": ..., "parameters": {...}}'))
+        return _EMPTY
+    if extra := sorted(set(document) - {"name", "description", "parameters"}):
+        problems.append(Problem(where, f"unknown key {', '.join(extra)}", "allowed: name, description, parameters"))
+    return song_values(document["parameters"], f"{where}: ", problems)
+
+
+def _section(section: type[_Section], values: Any, key: str, problems: list[Problem]) -> _Section:
+    """A section of the configuration as its dataclass; what is wrong goes to ``problems``."""
+    parameters = parameters_of(section)
+    typed: dict[str, Any] = {}
+    if not isinstance(values, Mapping):
+        problems.append(Problem(key, f"{values!r} is no section", f"allowed below {key}: {', '.join(parameters)}"))
+        values = {}
+    for name, value in values.items():
+        where = f"{key}.{name}" if key else str(name)
+        if name not in parameters:
+            problems.append(Problem(where, f"is no parameter{did_you_mean(name, parameters)}", f"allowed: {', '.join(parameters)}"))
+            continue
+        try:
+            typed[name] = parameters[name].parse(value)
+        except ValueError as error:
+            problems.append(Problem(f"{where}={value}", str(error)))
+    return section(**typed)
+
+
+def row_settings(layers: SongLayers, defaults: Row | None, row: Row) -> Settings:
+    """A row's settings from all layers. A row's preset replaces the run's; a preset in the defaults does so below them.
+
+    Raises:
+        Refused: the row names a preset that does not exist.
+    """
+    below = defaults.values if defaults is not None else _EMPTY
+    if row.preset is not None:
+        own = layers.load_preset(row.preset)
+        presets, files, values = own, _EMPTY, {**layers.base, **below, **own}
+        asked = below.keys() - own.keys()
+    else:
+        named = defaults.preset if defaults is not None else None
+        presets = layers.preset if named is None else layers.load_preset(named)
+        files = layers.preset_file if named is None else _EMPTY
+        values = {**layers.base, **presets, **files, **below}
+        asked = below.keys() | files.keys()
+    values |= row.values
+    values |= layers.command_line
+    asked = asked | row.values.keys() | layers.command_line.keys()
+    return Settings(values, frozenset(asked), frozenset((layers.profile.keys() | presets.keys()) - asked))
+
+
+ONE_SONG_ID = "song"
+"""The id of a song that comes from the command line alone."""

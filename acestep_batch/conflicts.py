@@ -1,0 +1,56 @@
+"""Settings that cannot be rendered together, or not on this run's hardware; each with its remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from acestep_batch.compose import Run, Settings
+from acestep_batch.engine.base import SongRequest
+from acestep_batch.engine.v1.limits import crash_reason
+from acestep_batch.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A parameter that cannot stand as it is, why, and what to do."""
+
+    key: str
+    message: str
+    remedy: str
+
+
+def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, ...]:
+    """Everything that keeps a row with these settings from being rendered."""
+    values = settings.values
+    found: list[Conflict] = []
+    longest_s = run.hw.max_duration_s
+    if values["audio_duration"] > longest_s:
+        found.append(
+            Conflict(
+                "audio_duration",
+                f"{values['audio_duration']:g} s is longer than hw={run.hw.name} allows ({longest_s:g} s)",
+                f"shorten it, or raise the limit with hw.max_duration_s={values['audio_duration']:g}",
+            )
+        )
+    seeds = values["actual_seeds"]
+    if values["takes"] > 1 and isinstance(seeds, tuple) and len(seeds) > 1:
+        found.append(Conflict("takes", f"{values['takes']} takes and a list of {len(seeds)} seeds", "give one of them"))
+    if values["bf16"] and "bf16" in settings.asked and run.hw.device == "mps" and target.model == "v1":
+        found.append(Conflict("bf16", "true, but v1 has no bfloat16 on macOS MPS", "bf16=false is required there"))
+    if values["torch_compile"] and "torch_compile" in settings.asked and target.compile_obstacle is not None:
+        found.append(Conflict("torch_compile", f"true, but {target.compile_obstacle}", "or set torch_compile=false"))
+    if target.device == "cuda" and values["device_id"] >= target.gpu_count:
+        found.append(
+            Conflict(
+                "device_id",
+                f"{values['device_id']} is not there: {target.gpu_count} visible",
+                f"choose 0 to {target.gpu_count - 1}",
+            )
+        )
+    request = SongRequest(
+        seed=0, **{name: values[name] for name in SongRequest.__dataclass_fields__ if name not in ("seed", "audio_duration")},
+        audio_duration=values["audio_duration"] if values["audio_duration"] > 0 else longest_s,
+    )  # fmt: skip
+    if reason := crash_reason(request):
+        found.append(Conflict("settings", reason, "the reference implementation fails on this too"))
+    return tuple(found)

@@ -1,0 +1,254 @@
+"""The `doctor` verb: what this machine can run, one line a check, one remedy a line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from acestep_batch.engine.checkpoint import find_checkpoint, missing_files
+from acestep_batch.hardware import GIB, Machine, TorchBuild, detect, gpu_problem, profile_for, torch_build
+from acestep_batch.outputs.audio_files import available_formats
+from acestep_batch.outputs.folders import check_writable, free_bytes, nearest_existing
+from acestep_batch.problems import Problem
+from acestep_batch.schema import Output
+from acestep_batch.target import compile_obstacle
+from acestep_batch.words import parse_words
+
+WIDTH = 96
+LONG_SONG_BYTES = 240 * 48_000 * 2 * 2
+"""Four minutes of 16-bit stereo at 48 kHz."""
+WEIGHTS_BYTES = 8_280_000_000
+"""Size of the v1 checkpoint as published."""
+PROBE_TIMEOUT_S = 120
+_PROBE = """
+import sys, torch
+for device in sys.argv[1:]:
+    try:
+        ones = torch.ones(8, device=device)
+        fault = "" if int((ones + ones).sum()) == 16 else "adds wrongly"
+    except Exception as error:
+        fault = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    print(device, fault, sep="|", flush=True)
+"""
+
+
+class Mark(StrEnum):
+    """How a check came out; FAIL is kept for what stops even the embedded model."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report."""
+
+    mark: Mark
+    what: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the report is made of, gathered once."""
+
+    machine: Machine
+    build: TorchBuild | None
+    torch_faults: Mapping[str, str]
+    """For each device that was tried, why torch could not add numbers on it; empty where it could."""
+    formats: Mapping[str, str | None]
+    """For each audio format why it cannot be written; None where it can."""
+    output_root: Path
+    output_fault: str
+    free_bytes: int
+    checkpoint: Path | None
+    checkpoint_problems: Sequence[Problem]
+    compile_obstacle: str | None
+    """Why torch.compile cannot work on a CUDA device here."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print the report; 0 when at least ``model=embedded`` can run here, else 2. Raises Refused for other words."""
+    parser = argparse.ArgumentParser(prog="python -m acestep_batch doctor", description=__doc__)
+    parser.add_argument("words", nargs="*", metavar="key=value", help="output.root=DIR, model.path=DIR")
+    values = parse_words("doctor", parser.parse_args(argv).words, ("output.root", "model.path"))
+    report = checks(gather(Path(values.get("output.root", Output().root)), values.get("model.path")))
+    print(render(report))
+    return 2 if any(check.mark is Mark.FAIL for check in report) else 0
+
+
+def gather(output_root: Path, model_path: str | None) -> Facts:
+    """Ask the machine. torch is tried in a process of its own, where a broken installation can do no harm."""
+    machine, build = detect(), torch_build()
+    devices = ["cpu", *(f"cuda:{index}" for index in range(len(machine.gpus)))]
+    devices += ["mps"] if machine.is_apple_silicon else []
+    if gpu_problem(machine, build):
+        devices = [device for device in devices if not device.startswith("cuda")]
+    checkpoint = find_checkpoint(Path(model_path) if model_path else None)
+    return Facts(
+        machine=machine,
+        build=build,
+        torch_faults=torch_faults(devices) if build else {},
+        formats=available_formats(),
+        output_root=output_root.absolute(),
+        output_fault=write_fault(output_root),
+        free_bytes=free_bytes(output_root),
+        checkpoint=checkpoint,
+        checkpoint_problems=missing_files(checkpoint) if checkpoint else (),
+        compile_obstacle=compile_obstacle("cuda", machine.os),
+    )
+
+
+def write_fault(root: Path) -> str:
+    """Why no file can be made in the folder, or in the nearest one above it that exists; empty when one just was."""
+    if problem := check_writable(root):
+        return problem.message
+    folder = nearest_existing(root)
+    try:
+        # Access bits do not tell of read-only disks everywhere, nor of Windows' access lists.
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return f"{folder} is not writable ({error.strerror or error})"
+
+
+def torch_faults(devices: Sequence[str]) -> dict[str, str]:
+    """Why the installed torch cannot add numbers on each of the devices; empty where it can."""
+    command = [sys.executable, "-c", _PROBE, *devices]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return dict.fromkeys(devices, f"no answer within {PROBE_TIMEOUT_S} s")
+    answers = {
+        device: fault for device, bar, fault in (line.partition("|") for line in answer.stdout.splitlines()) if bar
+    }
+    last_words = [f"python ended with {answer.returncode}", *filter(None, map(str.strip, answer.stderr.splitlines()))][
+        -1
+    ]
+    return {device: answers.get(device, last_words) for device in devices}
+
+
+def checks(facts: Facts) -> list[Check]:
+    """The report, most basic things first."""
+    return [
+        _machine(facts.machine),
+        _torch(facts),
+        *_devices(facts),
+        _output(facts),
+        *_encoders(facts.formats),
+        *_checkpoint(facts.checkpoint, facts.checkpoint_problems),
+        *_compiler(facts),
+    ]
+
+
+def render(report: Sequence[Check]) -> str:
+    """The report as plain ASCII text of at most 96 columns (paths and driver messages are not cut)."""
+    lines: list[str] = []
+    for check in report:
+        lines += _wrapped(f"{check.mark:<6}", check.what)
+        lines += _wrapped("      -> ", check.remedy) if check.remedy else []
+    return "\n".join(lines).encode("ascii", "backslashreplace").decode()
+
+
+def _wrapped(lead: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead), break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _machine(machine: Machine) -> Check:
+    what = (
+        f"machine: {machine.os} {machine.arch}, Python {machine.python}, {machine.cpu_count} CPUs ({machine.vector}), "
+        f"{machine.memory_bytes / GIB:.1f} GiB memory"
+    )
+    if machine.memory_bytes < WEIGHTS_BYTES:
+        return Check(Mark.WARN, what, f"less than the {_gb(WEIGHTS_BYTES)} of v1's weights: stay with model=embedded")
+    return Check(Mark.OK, what)
+
+
+def _torch(facts: Facts) -> Check:
+    if facts.build is None:
+        return Check(Mark.FAIL, "torch: not installed", "pip install torch")
+    kind = f"CUDA {facts.build.cuda}" if facts.build.cuda else "without CUDA"
+    what = f"torch: {facts.build.version}, {kind}"
+    if fault := facts.torch_faults["cpu"]:
+        return Check(
+            Mark.FAIL, f"{what}, does not work: {fault}", "install it again: pip install --force-reinstall torch"
+        )
+    return Check(Mark.OK, f"{what}, works on the CPU")
+
+
+def _devices(facts: Facts) -> Iterator[Check]:
+    machine, driver = facts.machine, facts.machine.driver
+    names = {f"cuda:{index}": f"{gpu}, driver {driver.version}" for index, gpu in enumerate(machine.gpus)}
+    names |= {"mps": "Apple silicon"} if machine.is_apple_silicon else {}
+    for device, name in names.items():
+        fault = facts.torch_faults.get(device, "")
+        what = f"device: {device}, {name}" + (f", does not work: {fault}" if fault else "")
+        yield Check(Mark.WARN, what, "`hw=cpu model=embedded` works at once") if fault else Check(Mark.OK, what)
+    profile, note = profile_for(machine)
+    problem = None if profile == "mac" else gpu_problem(machine, facts.build)
+    if problem and facts.build:
+        yield Check(Mark.WARN, f"device: {problem.message}", problem.remedy)
+    yield Check(Mark.OK, f"profile: hw=auto is hw={profile} here" + (f" ({note})" if note else ""))
+
+
+def _output(facts: Facts) -> Check:
+    if facts.output_fault:
+        return Check(Mark.FAIL, f"output: {facts.output_fault}", "choose another folder with output.root=DIR")
+    songs = facts.free_bytes // LONG_SONG_BYTES
+    what = f"output: {_gb(facts.free_bytes)} free in {facts.output_root}, about {songs:,} songs of 4 minutes as wav"
+    if songs < 10:
+        return Check(Mark.WARN, what, "free some space, or choose another disk with output.root=DIR")
+    return Check(Mark.OK, what)
+
+
+def _encoders(formats: Mapping[str, str | None]) -> Iterator[Check]:
+    working = [name for name, fault in formats.items() if fault is None]
+    remedy = "install it again: pip install --force-reinstall soundfile"
+    if not working:
+        yield Check(Mark.FAIL, f"audio: no format can be written ({'; '.join(map(str, formats.values()))})", remedy)
+        return
+    yield Check(Mark.OK, f"audio: {', '.join(working)}")
+    for name, fault in formats.items():
+        if fault is not None:
+            yield Check(Mark.WARN, f"audio: no {name} ({fault})", f"leave it out of output.formats, or {remedy}")
+
+
+def _checkpoint(folder: Path | None, problems: Sequence[Problem]) -> Iterator[Check]:
+    """One line for all files that lack the same."""
+    if folder is None:
+        remedy = "python -m acestep_batch download model=v1, or name its folder with model.path=DIR"
+        yield Check(Mark.WARN, "checkpoint: v1 is not in the Hugging Face cache", remedy)
+        return
+    if not problems:
+        yield Check(Mark.OK, f"checkpoint: v1 in {folder}")
+    for message, remedy in dict.fromkeys((problem.message, problem.remedy) for problem in problems):
+        alike = [problem.where for problem in problems if (problem.message, problem.remedy) == (message, remedy)]
+        files = ", ".join(where.removeprefix(f"{folder}{os.sep}") for where in alike)
+        yield Check(Mark.WARN, f"checkpoint: in {folder} {message}: {files}", remedy)
+
+
+def _compiler(facts: Facts) -> Iterator[Check]:
+    if not facts.machine.gpus:
+        return
+    if facts.compile_obstacle is None:
+        yield Check(Mark.OK, "compile: torch_compile can be used")
+    else:
+        yield Check(Mark.WARN, "compile: torch_compile falls back to eager", facts.compile_obstacle)
+
+
+def _gb(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.2f} GB"

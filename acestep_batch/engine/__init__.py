@@ -1,0 +1,1 @@
+"""Engines: conditions to latents to audio; importing this package imports no torch."""

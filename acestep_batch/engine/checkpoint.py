@@ -1,0 +1,188 @@
+"""The published v1 checkpoint on disk: where it lies, whether it is whole, and which bytes it holds; no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, TypedDict
+
+import platformdirs
+
+from acestep_batch.problems import Problem
+
+log = logging.getLogger(__name__)
+
+REPOSITORY = "ACE-Step/ACE-Step-v1-3.5B"
+LYRIC_VOCAB = "lyric_vocab.json"
+CLASS_KEYS: Mapping[str, tuple[str, str]] = {
+    "ace_step_transformer/config.json": ("_class_name", "ACEStepTransformer2DModel"),
+    "music_dcae_f8c8/config.json": ("_class_name", "AutoencoderDC"),
+    "music_vocoder/config.json": ("_class_name", "ADaMoSHiFiGANV1"),
+    "umt5-base/config.json": ("model_type", "umt5"),
+}
+"""Config files with the key and the value that tell the component's class."""
+PUBLISHED_FILES = (
+    "ace_step_transformer/config.json",
+    "ace_step_transformer/diffusion_pytorch_model.safetensors",
+    "music_dcae_f8c8/config.json",
+    "music_dcae_f8c8/diffusion_pytorch_model.safetensors",
+    "music_vocoder/config.json",
+    "music_vocoder/diffusion_pytorch_model.safetensors",
+    "umt5-base/config.json",
+    "umt5-base/model.safetensors",
+    "umt5-base/tokenizer.json",
+    "umt5-base/tokenizer_config.json",
+    "umt5-base/special_tokens_map.json",
+)
+"""What the model needs of the hub repository, relative to the checkpoint's folder."""
+
+MAX_HEADER_BYTES = 100_000_000
+_DOWNLOAD = "fetch it with `python -m acestep_batch download model=v1`"
+_REPLACE = "delete it and fetch it again with `python -m acestep_batch download model=v1`"
+
+
+class FileFacts(TypedDict):
+    """One file of a checkpoint, as records name it."""
+
+    path: str
+    """Relative to the checkpoint's folder, with forward slashes; absolute for a file outside it."""
+    size: int
+    sha256: str
+
+
+def find_checkpoint(path: Path | None, revision: str = "main") -> Path | None:
+    """The checkpoint's folder: ``path`` if given, else the Hugging Face cache's snapshot of ``revision``.
+
+    None where the cache has no file of that snapshot. Looks at the disk only; ``HF_HOME`` and ``HF_HUB_CACHE`` are
+    honoured. The snapshot's folder is named by its commit. Whether the folder is whole is ``missing_files``' question.
+    """
+    if path is not None:
+        return path
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in PUBLISHED_FILES:
+        cached = try_to_load_from_cache(REPOSITORY, name, revision=revision)
+        if isinstance(cached, str):
+            return Path(cached).parents[len(PurePosixPath(name).parts) - 1]
+    return None
+
+
+def missing_files(folder: Path, lyric_vocab: Path | None = None) -> list[Problem]:
+    """What is wrong with each file of a checkpoint; empty when every file is there, whole and of its class.
+
+    The lyric vocabulary is ``lyric_vocab`` or, if None, ``lyric_vocab.json`` in the folder.
+    """
+    if not folder.is_dir():
+        return [Problem(str(folder), "is not a folder", "give the checkpoint's folder as model.path=")]
+    problems = [_file_problem(folder / name, CLASS_KEYS.get(name)) for name in PUBLISHED_FILES]
+    if lyric_vocab is None:
+        problems.append(_file_problem(folder / LYRIC_VOCAB))
+    else:
+        problems.append(_file_problem(lyric_vocab, if_missing="correct model.lyric_vocab="))
+    return [problem for problem in problems if problem is not None]
+
+
+def _file_problem(file: Path, class_key: tuple[str, str] | None = None, if_missing: str = _DOWNLOAD) -> Problem | None:
+    try:
+        if not file.is_file():
+            return Problem(str(file), "is missing", if_missing)
+        size = file.stat().st_size
+        if size == 0:
+            return Problem(str(file), "is empty", _REPLACE)
+        if file.suffix == ".safetensors":
+            fault = _safetensors_fault(file, size)
+            return Problem(str(file), fault, _REPLACE) if fault else None
+        if class_key is not None:
+            return _config_problem(file, *class_key)
+    except OSError as error:
+        return Problem(str(file), f"cannot be read ({error.strerror or error})", "check its permissions")
+    return None
+
+
+def _safetensors_fault(file: Path, size: int) -> str | None:
+    """Compare the size with what the header promises: 8 bytes of header length, a JSON header, then the tensors."""
+    with file.open("rb") as stream:
+        header_size = int.from_bytes(stream.read(8), "little")
+        if size < 8 or not 2 <= header_size <= MAX_HEADER_BYTES:
+            return "is not a safetensors file"
+        header = stream.read(header_size)
+    if len(header) < header_size:
+        return f"is cut off: {size:,} bytes found, its header alone has {8 + header_size:,}"
+    try:
+        expected = 8 + header_size + _data_size(json.loads(header))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return "is not a safetensors file: its header is damaged"
+    if size != expected:
+        return f"is cut off or damaged: {size:,} bytes found, {expected:,} expected by its header"
+    return None
+
+
+def _data_size(header: dict[str, Any]) -> int:
+    """Bytes of tensor data that a safetensors header describes. Raises for anything that is no such header."""
+    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+    size = 0
+    for begin, end in sorted(tuple(entry["data_offsets"]) for entry in tensors):
+        if type(begin) is not int or type(end) is not int or begin != size or end < begin:
+            raise ValueError(f"data offsets {begin}, {end} do not follow {size}")
+        size = end
+    return size
+
+
+def _config_problem(file: Path, key: str, expected: str) -> Problem | None:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return Problem(str(file), "is not readable as JSON", _REPLACE)
+    found = config.get(key) if isinstance(config, dict) else None
+    if found != expected:
+        return Problem(str(file), f"{key} is {found!r}, expected {expected!r}", "this is not an ACE-Step v1 checkpoint")
+    return None
+
+
+def describe_files(folder: Path, cache: Path | None = None, lyric_vocab: Path | None = None) -> list[FileFacts]:
+    """Size and sha256 of every file of a whole checkpoint, the lyric vocabulary last.
+
+    Hashes are remembered in the folder ``cache`` (None: the user's cache folder) and reused while a file keeps its
+    path, size and modification time. Raises OSError for a file that cannot be read.
+    """
+    remembered_in = (cache or platformdirs.user_cache_path("acestep_batch")) / "sha256.json"
+    remembered = _read_cache(remembered_in)
+    known = dict(remembered)
+    facts = []
+    for file in (*(folder / name for name in PUBLISHED_FILES), lyric_vocab or folder / LYRIC_VOCAB):
+        status = file.stat()
+        key = f"{file.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+        if key not in known:
+            with file.open("rb") as stream:
+                known[key] = hashlib.file_digest(stream, "sha256").hexdigest()
+        path = file.relative_to(folder) if file.is_relative_to(folder) else file.absolute()
+        facts.append(FileFacts(path=path.as_posix(), size=status.st_size, sha256=known[key]))
+    if known != remembered:
+        _write_cache(remembered_in, known)
+    return facts
+
+
+def _read_cache(file: Path) -> dict[str, str]:
+    """Remembered hashes; a cache that is absent or damaged is an empty one."""
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    items = content.items() if isinstance(content, dict) else ()
+    return {key: value for key, value in items if isinstance(value, str) and len(value) == 64}
+
+
+def _write_cache(file: Path, content: dict[str, str]) -> None:
+    """Replace the cache in one step. A folder that cannot be written only costs hashing again, so it is a warning."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+            fresh = Path(folder) / file.name
+            fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
+            fresh.replace(file)
+    except OSError as error:
+        log.warning("cannot remember file hashes in %s (%s); they will be computed again", file, error)

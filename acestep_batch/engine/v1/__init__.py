@@ -1,0 +1,1 @@
+"""The ACE-Step v1 engine: text to music by flow matching."""

@@ -1,0 +1,175 @@
+"""Between latents and stereo audio: diffusers' AutoencoderDC over log-mel frames, then the vocoder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderDC
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from acestep_batch.engine.v1.resample import resample
+from acestep_batch.engine.v1.vocoder import ADaMoSHiFiGANV1, VocoderConfig, fold_weight_norm
+
+LATENT_SCALE, LATENT_SHIFT = 0.1786, -1.9091
+"""Normalised latents are ``(z - LATENT_SHIFT) * LATENT_SCALE``; AutoencoderDC's own scaling factor is not used."""
+MEL_MIN, MEL_MAX = -11.0, 3.0
+"""Range of the log-mel values that the autoencoder sees as -1 to 1."""
+MEL_FRAMES_PER_LATENT = 8
+
+LATENT_WINDOW, LATENT_HOP = 512, 256
+LATENT_WINDOW_TRIM = (LATENT_WINDOW - LATENT_HOP) * MEL_FRAMES_PER_LATENT // 2
+MEL_WINDOW, MEL_HOP = 512, 508
+CROSSFADE_START, CROSSFADE_LENGTH = 896, 128
+"""Overlapped decoding, as in the reference implementation (ace-step/ACE-Step at d612523): latent windows keep their
+middle; the waveforms of mel windows overlap by 2048 samples, of which these are blended."""
+
+
+class MusicDecoder:
+    """Latents to audio.
+
+    The two channels of a song are one vocoder batch. Songs are decoded one after another: a song of minutes fills the
+    device by itself, memory stays that of one song, and no song's samples depend on its batch.
+    """
+
+    def __init__(self, dcae: AutoencoderDC, vocoder: ADaMoSHiFiGANV1, dtype: torch.dtype, device: str) -> None:
+        self.decoder = dcae.decoder.to(device, dtype)
+        self.vocoder = vocoder.to(device, dtype)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, sample_rate: int) -> list[np.ndarray]:
+        """Latents ``[B, 8, 16, F]`` -> B arrays ``[2, N]`` float32 at ``sample_rate`` Hz, in about (-1, 1).
+
+        N is ``F * 4096`` at 44100 Hz, the native rate, and ``ceil(F * 4096 * sample_rate / 44100)`` otherwise, when
+        the audio is resampled in float32 on the CPU.
+        """
+        return [self._at_rate(self._waveform(self.decode_mel(song)), sample_rate) for song in latents]
+
+    @torch.inference_mode()
+    def decode_overlapped(self, latents: Tensor, sample_rate: int) -> list[np.ndarray]:
+        """Like ``decode``, in overlapping windows, which bounds the memory of both networks.
+
+        The reference offers this for songs over 48 s. Its result differs slightly from the plain decode, and
+        N is rounded down.
+        """
+        n_samples = latents.shape[-1] * MEL_FRAMES_PER_LATENT * self.vocoder.config.hop_length
+        n_resampled = n_samples * sample_rate // self.vocoder.config.sampling_rate
+        return [
+            self._at_rate(self._windowed_waveform(self._windowed_mel(song)), sample_rate)[:, :n_resampled]
+            for song in latents
+        ]
+
+    @torch.inference_mode()
+    def decode_mel(self, latents: Tensor) -> Tensor:
+        """One song's latents ``[8, 16, F]`` -> log-mel of both channels ``[2, 128, 8 * F]``, float32."""
+        z = latents.float() / LATENT_SCALE + LATENT_SHIFT
+        pixels = self.decoder(z.unsqueeze(0).to(_first_parameter(self.decoder))).squeeze(0).float()
+        return (pixels * 0.5 + 0.5) * (MEL_MAX - MEL_MIN) + MEL_MIN
+
+    def _waveform(self, mel: Tensor) -> Tensor:
+        """Log-mel ``[2, 128, T]`` -> samples ``[2, T * 512]``, float32."""
+        waveform: Tensor = self.vocoder(mel.to(_first_parameter(self.vocoder)))
+        return waveform.float()
+
+    def _windowed_mel(self, latents: Tensor) -> Tensor:
+        n_frames = latents.shape[-1]
+        pieces = []
+        for start in range(0, max(n_frames - LATENT_WINDOW, 0) + LATENT_HOP, LATENT_HOP):
+            mel = self.decode_mel(latents[..., start : start + LATENT_WINDOW])
+            head = LATENT_WINDOW_TRIM if start > 0 else 0
+            tail = LATENT_WINDOW_TRIM if start + LATENT_WINDOW < n_frames else 0
+            pieces.append(mel[..., head : mel.shape[-1] - tail])
+        return torch.cat(pieces, dim=-1)
+
+    def _windowed_waveform(self, mel: Tensor) -> Tensor:
+        n_mel = mel.shape[-1]
+        hop_length = self.vocoder.config.hop_length
+        block_length = MEL_WINDOW * hop_length
+        ramp = torch.arange(block_length, device=mel.device) - CROSSFADE_START
+        fade_in = (ramp / (CROSSFADE_LENGTH - 1)).clamp(0, 1)
+        audio = mel.new_zeros(mel.shape[0], (n_mel + MEL_WINDOW) * hop_length)
+        for start in range(0, max(n_mel - MEL_WINDOW, 0) + MEL_HOP, MEL_HOP):
+            window = mel[..., start : start + MEL_WINDOW]
+            block = self._waveform(F.pad(window, (0, MEL_WINDOW - window.shape[-1])))
+            here = audio[:, start * hop_length :][:, :block_length]
+            here.lerp_(block, fade_in if start > 0 else torch.ones_like(fade_in))
+        return audio[:, : n_mel * hop_length]
+
+    def _at_rate(self, audio: Tensor, sample_rate: int) -> np.ndarray:
+        resampled: np.ndarray = resample(audio.cpu(), self.vocoder.config.sampling_rate, sample_rate).numpy()
+        return resampled
+
+
+class MusicEncoder:
+    """Audio to latents, the other direction of the same checkpoint."""
+
+    def __init__(self, dcae: AutoencoderDC, vocoder: ADaMoSHiFiGANV1, dtype: torch.dtype, device: str) -> None:
+        self.encoder = dcae.encoder.to(device, dtype)
+        self.mel_transform = vocoder.mel_transform.to(device, torch.float32)
+        self.native_rate = vocoder.config.sampling_rate
+        self.samples_per_latent = vocoder.config.hop_length * MEL_FRAMES_PER_LATENT
+
+    @torch.inference_mode()
+    def encode(self, audio: Tensor, sample_rate: int) -> Tensor:
+        """Audio ``[B, 1 or 2, N]`` at ``sample_rate`` Hz -> latents ``[B, 8, 16, F]`` float32.
+
+        The audio is resampled to 44100 Hz in float32 on the CPU and padded with silence to whole latent frames; one
+        channel counts as both.
+        """
+        parameter = _first_parameter(self.encoder)
+        native = resample(audio.float().cpu(), sample_rate, self.native_rate).expand(-1, 2, -1)
+        padded = F.pad(native, (0, -native.shape[-1] % self.samples_per_latent)).to(parameter.device)
+        mel = self.mel_transform(padded.flatten(0, 1)).unflatten(0, padded.shape[:2])  # [B, 2, 128, 8 * F]
+        pixels = ((mel - MEL_MIN) / (MEL_MAX - MEL_MIN) - 0.5) / 0.5
+        z = self.encoder(pixels.to(parameter.dtype)).float()
+        return (z - LATENT_SHIFT) * LATENT_SCALE
+
+
+def load_decoder(dcae_folder: Path, vocoder_folder: Path, dtype: torch.dtype, device: str) -> MusicDecoder:
+    """Read ``music_dcae_f8c8`` and ``music_vocoder`` of the published layout (``config.json`` and safetensors)."""
+    dcae = build_autoencoder(*_read_component(dcae_folder))
+    return MusicDecoder(dcae, build_vocoder(*_read_component(vocoder_folder)), dtype, device)
+
+
+def load_encoder(dcae_folder: Path, vocoder_folder: Path, dtype: torch.dtype, device: str) -> MusicEncoder:
+    """Like ``load_decoder``, for the direction from audio to latents."""
+    dcae = build_autoencoder(*_read_component(dcae_folder))
+    return MusicEncoder(dcae, build_vocoder(*_read_component(vocoder_folder)), dtype, device)
+
+
+def build_autoencoder(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> AutoencoderDC:
+    """The autoencoder of a ``config.json`` with these weights, as they are.
+
+    Raises RuntimeError where names or shapes do not match.
+    """
+    with torch.device("meta"):
+        model: AutoencoderDC = AutoencoderDC.from_config(dict(config))
+    model.load_state_dict(weights, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def build_vocoder(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> ADaMoSHiFiGANV1:
+    """The vocoder of a ``config.json`` with these weights, folded in float32.
+
+    Raises RuntimeError where names or shapes do not match.
+    """
+    with torch.device("meta"):
+        model = ADaMoSHiFiGANV1(VocoderConfig.from_dict(config))
+    model.load_state_dict({key: value.float() for key, value in weights.items()}, assign=True)
+    fold_weight_norm(model)
+    return model.eval().requires_grad_(False)
+
+
+def _read_component(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return config, load_file(folder / "diffusion_pytorch_model.safetensors")
+
+
+def _first_parameter(module: nn.Module) -> Tensor:
+    return next(module.parameters())

@@ -1,0 +1,106 @@
+"""Guidance: how the velocities of a song's branches become one velocity; no model, no random draws.
+
+Velocities are [B, 8, 16, F]; scales are [B, 1, 1, 1] or one number; every item is treated by itself. The formulas are
+those of the reference implementation (ace-step/ACE-Step at d612523), which differ from the papers in details.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from acestep_batch.engine.base import SongRequest
+from acestep_batch.engine.v1.limits import guided_steps
+
+APG_MOMENTUM = -0.75
+APG_NORM_LIMIT = 2.5
+CFG_STAR_ZERO_CALLS = 2
+
+
+def guide(
+    requests: Sequence[SongRequest], velocities: Sequence[Tensor], call: int, momentum: Tensor | float
+) -> tuple[Tensor, Tensor | float]:
+    """The velocity of the songs at a guided model call, and the momentum for the next one (0 at first).
+
+    ``velocities`` has two entries (conditional, unconditional) or, for the double condition, three (conditional, text
+    only, unconditional); ``requests`` share the kind of guidance and differ in its scales.
+    """
+    if len(velocities) == 3:
+        text_scale = per_song([request.guidance_scale_text for request in requests], velocities[0])
+        lyric_scale = per_song([request.guidance_scale_lyric for request in requests], velocities[0])
+        return double_condition(*velocities, text_scale, lyric_scale), momentum
+    cond, uncond = velocities
+    scale = per_song([guidance_scale_at(request, call) for request in requests], cond)
+    match requests[0].cfg_type:
+        case "apg":
+            return apg(cond, uncond, scale, momentum)
+        case "cfg":
+            return cfg(cond, uncond, scale), momentum
+        case "cfg_star":
+            return cfg_star(cond, uncond, scale, call), momentum
+        case unknown:
+            raise ValueError(f"cfg_type: {unknown!r} is not one of apg, cfg, cfg_star")
+
+
+def has_double_condition(request: SongRequest) -> bool:
+    """Whether text and lyrics have scales of their own, which then replace ``guidance_scale`` and ``cfg_type``."""
+    return request.guidance_scale_text > 1.0 and request.guidance_scale_lyric > 1.0
+
+
+def guidance_scale_at(request: SongRequest, call: int) -> float:
+    """The scale at model call ``call``, which must be guided: falls linearly with ``guidance_interval_decay``.
+
+    At a decay of 1 the last guided call has ``min_guidance_scale``.
+    """
+    if request.guidance_interval_decay <= 0:
+        return request.guidance_scale
+    guided = guided_steps(request)
+    progress = (call - guided.start) / (len(guided) - 1)
+    fall = (request.guidance_scale - request.min_guidance_scale) * request.guidance_interval_decay
+    return request.guidance_scale - fall * progress
+
+
+def apg(cond: Tensor, uncond: Tensor, scale: Tensor | float, momentum: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Adaptive projected guidance (arXiv:2410.02416); returns the velocity and the new momentum.
+
+    The difference of the branches, with the negative momentum of earlier calls, is limited in norm for each item and
+    channel; only its part orthogonal to ``cond`` is used.
+    """
+    momentum = cond - uncond + APG_MOMENTUM * momentum
+    plane = (-1, -2)
+    limited = momentum * (APG_NORM_LIMIT / momentum.norm(dim=plane, keepdim=True)).clamp(max=1.0)
+    direction = F.normalize(cond, dim=plane)
+    orthogonal = limited - (limited * direction).sum(plane, keepdim=True) * direction
+    return cond + (scale - 1) * orthogonal, momentum
+
+
+def cfg(cond: Tensor, uncond: Tensor, scale: Tensor | float) -> Tensor:
+    """Classifier-free guidance (arXiv:2207.12598)."""
+    return uncond + scale * (cond - uncond)
+
+
+def cfg_star(cond: Tensor, uncond: Tensor, scale: Tensor | float, call: int) -> Tensor:
+    """CFG-Zero* (arXiv:2503.18886): rescales the unconditional branch to fit, and stands still at first.
+
+    ``call`` counts all model calls of the song from 0; the first two give zero, where guidance is on at all.
+    """
+    if call < CFG_STAR_ZERO_CALLS:
+        return torch.zeros_like(cond)
+    item = (-1, -2, -3)
+    fit = (cond * uncond).sum(item, keepdim=True) / (uncond.square().sum(item, keepdim=True) + 1e-8)
+    return cfg(cond, uncond * fit, scale)
+
+
+def double_condition(
+    cond: Tensor, text_only: Tensor, uncond: Tensor, text_scale: Tensor | float, lyric_scale: Tensor | float
+) -> Tensor:
+    """Guidance with separate scales for text and lyrics: the three branches, with weights that sum to 1."""
+    return (1 - text_scale) * uncond + (text_scale - lyric_scale) * text_only + lyric_scale * cond
+
+
+def per_song(values: Sequence[float], like: Tensor) -> Tensor:
+    """One number for each song, shaped [B, 1, 1, 1] to go with velocities ``like``."""
+    return torch.tensor(values, dtype=like.dtype, device=like.device)[:, None, None, None]

@@ -1,0 +1,47 @@
+"""Prompts to text vectors: UMT5 and its tokenizer; nothing of the song but its prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from transformers import UMT5EncoderModel
+
+MAX_TOKENS = 256
+"""A longer prompt is cut here, as in the reference implementation (ace-step/ACE-Step at d612523)."""
+
+ERG_BLOCKS = (8, 9)
+"""Blocks whose query entropy-rectifying guidance weakens (same source)."""
+
+
+class TextEncoder:
+    """A loaded UMT5 encoder with its tokenizer, whose truncation and padding it sets."""
+
+    def __init__(self, model: UMT5EncoderModel, tokenizer: Tokenizer) -> None:
+        self.model = model
+        self._tokenizer = tokenizer
+        pad_id = model.config.pad_token_id
+        tokenizer.enable_truncation(MAX_TOKENS)
+        tokenizer.enable_padding(pad_id=pad_id, pad_token=tokenizer.id_to_token(pad_id))
+
+    def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Token ids [B, T] and their mask [B, T], which is False for padding at the end; both on the CPU."""
+        encodings = self._tokenizer.encode_batch(list(prompts))
+        ids = torch.tensor([encoding.ids for encoding in encodings])
+        return ids, torch.tensor([encoding.attention_mask for encoding in encodings], dtype=torch.bool)
+
+    def encode(self, prompts: Sequence[str], query_scale: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Text vectors [B, T, C] and their mask [B, T]; an empty prompt is one end token.
+
+        ``query_scale`` multiplies the query projections of ``ERG_BLOCKS``; 1 leaves them as they are.
+        """
+        ids, mask = (tensor.to(self.model.device) for tensor in self.tokenize(prompts))
+        with ExitStack() as hooks:
+            if query_scale != 1.0:
+                for index in ERG_BLOCKS:
+                    query = self.model.encoder.block[index].layer[0].SelfAttention.q
+                    hooks.enter_context(query.register_forward_hook(lambda _module, _args, out: out * query_scale))
+            return self.model(input_ids=ids, attention_mask=mask).last_hidden_state, mask

@@ -1,0 +1,210 @@
+"""The ADaMoS HiFi-GAN vocoder: log-mel frames to a waveform."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from acestep_batch.engine.v1.mel import LogMelSpectrogram
+
+
+@dataclass(frozen=True, slots=True)
+class VocoderConfig:
+    """Sizes under the names of the published ``config.json``; the defaults are the published values."""
+
+    input_channels: int = 128
+    depths: tuple[int, ...] = (3, 3, 9, 3)
+    dims: tuple[int, ...] = (128, 256, 384, 512)
+    kernel_sizes: tuple[int, ...] = (7,)
+    upsample_rates: tuple[int, ...] = (4, 4, 2, 2, 2, 2, 2)
+    upsample_kernel_sizes: tuple[int, ...] = (8, 8, 4, 4, 4, 4, 4)
+    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11, 13)
+    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5), (1, 3, 5))
+    num_mels: int = 512
+    upsample_initial_channel: int = 1024
+    pre_conv_kernel_size: int = 13
+    post_conv_kernel_size: int = 13
+    sampling_rate: int = 44100
+    n_fft: int = 2048
+    win_length: int = 2048
+    hop_length: int = 512
+    f_min: float = 40.0
+    f_max: float = 16000.0
+    n_mels: int = 128
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> VocoderConfig:
+        """Read a ``config.json``.
+
+        Raises ValueError for variants of the architecture that no published checkpoint uses.
+        """
+        if config.get("use_template", False):
+            raise ValueError("music_vocoder/config.json: use_template is true; only vocoders without one are supported")
+        known = {key: config[key] for key in (field.name for field in fields(cls)) if key in config}
+        lists = {key: _as_tuple(value) for key, value in known.items() if isinstance(value, list)}
+        loaded = cls(**{**known, **lists})
+        if len(loaded.kernel_sizes) != 1:
+            raise ValueError(
+                f"music_vocoder/config.json: kernel_sizes is {list(loaded.kernel_sizes)}; only one is supported"
+            )
+        return loaded
+
+    def mel_transform(self) -> LogMelSpectrogram:
+        """The analysis that matches the vocoder, with the window and filters that follow from the sizes."""
+        return LogMelSpectrogram(
+            self.sampling_rate, self.n_fft, self.win_length, self.hop_length, self.n_mels, self.f_min, self.f_max
+        )
+
+
+def _as_tuple(value: list[Any]) -> tuple[Any, ...]:
+    return tuple(_as_tuple(item) if isinstance(item, list) else item for item in value)
+
+
+class _ChannelsFirstLayerNorm(nn.LayerNorm):
+    """LayerNorm over the channels of ``[B, C, T]``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class _ConvNeXtBlock(nn.Module):
+    """Depthwise convolution, then a two-layer perceptron per frame (Liu et al., A ConvNet for the 2020s, 2022)."""
+
+    def __init__(self, channels: int, kernel_size: int) -> None:
+        super().__init__()
+        self.dwconv = nn.Conv1d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
+        self.norm = nn.LayerNorm(channels, eps=1e-6)
+        self.pwconv1 = nn.Linear(channels, 4 * channels)
+        self.pwconv2 = nn.Linear(4 * channels, channels)
+        self.gamma = nn.Parameter(torch.full((channels,), 1e-6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm(self.dwconv(x).transpose(1, 2))  # [B, T, C]
+        h = self.gamma * self.pwconv2(F.gelu(self.pwconv1(h)))
+        return x + h.transpose(1, 2)
+
+
+class _ConvNeXtBackbone(nn.Module):
+    """``[B, input_channels, T]`` -> ``[B, dims[-1], T]``."""
+
+    def __init__(self, config: VocoderConfig) -> None:
+        super().__init__()
+        dims, kernel_size = config.dims, config.kernel_sizes[0]
+        stem = nn.Sequential(
+            nn.Conv1d(config.input_channels, dims[0], kernel_size, padding=kernel_size // 2, padding_mode="replicate"),
+            _ChannelsFirstLayerNorm(dims[0], eps=1e-6),
+        )
+        transitions = (
+            nn.Sequential(_ChannelsFirstLayerNorm(narrow, eps=1e-6), nn.Conv1d(narrow, wide, 1))
+            for narrow, wide in pairwise(dims)
+        )
+        self.channel_layers = nn.ModuleList([stem, *transitions])
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(_ConvNeXtBlock(channels, kernel_size) for _ in range(depth)))
+            for depth, channels in zip(config.depths, dims, strict=True)
+        )
+        self.norm = _ChannelsFirstLayerNorm(dims[-1], eps=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for channel_layer, stage in zip(self.channel_layers, self.stages, strict=True):
+            x = stage(channel_layer(x))
+        return self.norm(x)
+
+
+def _weight_normed(layer: nn.Conv1d | nn.ConvTranspose1d) -> nn.Module:
+    """Replace the weight by the published pair: ``weight_g`` (length per first index) and ``weight_v`` (direction)."""
+    direction = layer.weight.detach()
+    del layer.weight
+    layer.register_parameter("weight_g", nn.Parameter(_lengths(direction)))
+    layer.register_parameter("weight_v", nn.Parameter(direction))
+    return layer
+
+
+def fold_weight_norm(module: nn.Module) -> None:
+    """Turn every ``weight_g`` and ``weight_v`` into a plain ``weight`` (Salimans & Kingma, 2016): w = g * v / |v|.
+
+    Needed once after loading; a weight-normed layer cannot run before.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv1d | nn.ConvTranspose1d) and hasattr(layer, "weight_g"):
+            length, direction = layer.get_parameter("weight_g").detach(), layer.get_parameter("weight_v").detach()
+            del layer.weight_g, layer.weight_v
+            layer.weight = nn.Parameter(direction * (length / _lengths(direction)), requires_grad=False)
+
+
+def _lengths(weight: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(weight, dim=(1, 2), keepdim=True)
+
+
+def _same_conv(n_in: int, n_out: int, kernel_size: int, dilation: int = 1) -> nn.Module:
+    """A weight-normed convolution that keeps the length (odd kernels)."""
+    padding = dilation * (kernel_size - 1) // 2
+    return _weight_normed(nn.Conv1d(n_in, n_out, kernel_size, dilation=dilation, padding=padding))
+
+
+class _ResidualBlock(nn.Module):
+    """Pairs of a dilated and a plain convolution, each pair with a skip (Kong et al., HiFi-GAN, 2020)."""
+
+    def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...]) -> None:
+        super().__init__()
+        self.convs1 = nn.ModuleList(_same_conv(channels, channels, kernel_size, dilation) for dilation in dilations)
+        self.convs2 = nn.ModuleList(_same_conv(channels, channels, kernel_size) for _ in dilations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for dilated, plain in zip(self.convs1, self.convs2, strict=True):
+            x = x + plain(F.silu(dilated(F.silu(x))))
+        return x
+
+
+class _HiFiGANHead(nn.Module):
+    """Frames ``[B, num_mels, T]`` -> samples in (-1, 1) ``[B, 1, T * hop_length]``.
+
+    Every level halves the channels, lengthens time, and averages residual blocks of several kernel sizes.
+    """
+
+    def __init__(self, config: VocoderConfig) -> None:
+        super().__init__()
+        widths = [config.upsample_initial_channel // 2**level for level in range(len(config.upsample_rates) + 1)]
+        self.conv_pre = _same_conv(config.num_mels, widths[0], config.pre_conv_kernel_size)
+        self.ups = nn.ModuleList(
+            _weight_normed(nn.ConvTranspose1d(wide, narrow, kernel_size, rate, padding=(kernel_size - rate) // 2))
+            for wide, narrow, rate, kernel_size in zip(
+                widths[:-1], widths[1:], config.upsample_rates, config.upsample_kernel_sizes, strict=True
+            )
+        )
+        shapes = list(zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True))
+        self.blocks_per_level = len(shapes)
+        self.resblocks = nn.ModuleList(_ResidualBlock(width, *shape) for width in widths[1:] for shape in shapes)
+        self.conv_post = _same_conv(widths[-1], 1, config.post_conv_kernel_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv_pre(x)
+        for level, up in enumerate(self.ups):
+            x = up(F.silu(x))
+            first = level * self.blocks_per_level
+            total = self.resblocks[first](x)
+            for block in self.resblocks[first + 1 : first + self.blocks_per_level]:
+                total = total + block(x)
+            x = total / self.blocks_per_level
+        return torch.tanh(self.conv_post(F.silu(x)))
+
+
+class ADaMoSHiFiGANV1(nn.Module):
+    """ConvNeXt backbone, HiFi-GAN head and the matching log-mel analysis; keys are the published checkpoint's."""
+
+    def __init__(self, config: VocoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = _ConvNeXtBackbone(config)
+        self.head = _HiFiGANHead(config)
+        self.mel_transform = config.mel_transform()
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Log-mel frames ``[B, n_mels, T]`` -> waveforms ``[B, T * hop_length]``; B counts channels and songs alike."""
+        return self.head(self.backbone(mel)).squeeze(1)

@@ -1,0 +1,63 @@
+"""Records as JSON on disk: whole files, and lines that are durable once appended."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from acestep_batch.outputs.atomic import sync_descriptor, sync_folder, write_text
+from acestep_batch.problems import refuse
+
+
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """JSON of plain values, in the order given, with readable Unicode; half a surrogate pair stays an escape.
+
+    Raises:
+        ValueError: a number is NaN or infinite (JSON has neither).
+        TypeError: a value is of a type that JSON does not have.
+    """
+    separators = (",", ":") if indent is None else (",", ": ")
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def write_json(path: Path, value: object, *, replace: bool = False) -> None:
+    """Write indented JSON durably. Raises FileExistsError unless `replace`, and as `json_text`."""
+    write_text(path, json_text(value, indent=2) + "\n", replace=replace)
+
+
+def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
+    """Append one line of JSON; when this returns, the line survives a power cut.
+
+    A last line that an earlier crash tore is ended first, so that it cannot spoil this one.
+
+    Raises OSError, and as `json_text`.
+    """
+    line = (json_text(record) + "\n").encode("utf-8")
+    is_new = not path.exists()
+    with path.open("a+b") as file:
+        if file.tell() > 0:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                line = b"\n" + line
+        file.write(line)
+        file.flush()
+        sync_descriptor(file.fileno())
+    if is_new:
+        sync_folder(path.parent)
+
+
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """The record beside an audio file. Raises Refused when it is missing, unreadable or no JSON object."""
+    try:
+        record = json.loads(path.read_bytes())
+    except OSError as error:
+        raise refuse(str(path), f"cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise refuse(str(path), f"is no JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise refuse(str(path), "is no JSON object")
+    return record

@@ -1,0 +1,162 @@
+"""Rows to songs: settings checked row by row, seeds and durations decided, one song for each audio file."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from acestep_batch.advice import RowAdvice
+from acestep_batch.compose import Run, Settings, row_settings
+from acestep_batch.conflicts import Conflict, conflicts
+from acestep_batch.engine.base import SongRequest
+from acestep_batch.lint import Advice
+from acestep_batch.manifest import Row, RowReader
+from acestep_batch.manifest_files import RawManifest
+from acestep_batch.parameter import RANDOM
+from acestep_batch.problems import Problem, Refused
+from acestep_batch.schema import Generation
+from acestep_batch.seeds import drawn_duration_s, seed_of_id, take_seeds
+from acestep_batch.target import Target
+
+_PER_SONG = frozenset({"prompt", "lyrics", "actual_seeds", "output_path"})
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRow:
+    """A row with its settings and everything there is to say about it, before its songs are made."""
+
+    row: Row
+    settings: Settings | None
+    problems: tuple[Problem, ...]
+    advice: tuple[Advice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Song:
+    """One audio to be rendered. ``generation`` holds what will be used: its seed, its length in seconds."""
+
+    index: int
+    """From 1 over the run, in the manifest's order."""
+    id: str
+    place: str
+    take: int
+    takes: int
+    seed: int
+    preset: str | None
+    generation: Generation
+    requested: Mapping[str, Any]
+    """The settings before seed, length and device were decided."""
+    notes: tuple[str, ...] = ()
+
+    def request(self) -> SongRequest:
+        """The song as the engine sees it."""
+        values = {name: getattr(self.generation, name) for name in SongRequest.__dataclass_fields__ if name != "seed"}
+        return SongRequest(seed=self.seed, **values)
+
+
+@dataclass(slots=True)
+class RowChecker:
+    """Checks rows one by one; rows that share their settings share the work."""
+
+    run: Run
+    target: Target
+    advice: RowAdvice
+    defaults: Row | None = None
+    _settings_seen: dict[tuple[Any, ...], tuple[tuple[Conflict, ...], tuple[Advice, ...]]] = field(default_factory=dict)
+
+    def check(self, row: Row) -> CheckedRow:
+        """Everything there is to say about one row; nothing is raised."""
+        where = str(row.place)
+        if row.problems:
+            return CheckedRow(row, None, row.problems)
+        if row.preset is not None and "preset" in self.run.swept:
+            problem = Problem(f"{where}, column preset", "names a preset while the presets are swept", "drop the column or the sweep")
+            return CheckedRow(row, None, (problem,))
+        try:
+            settings = row_settings(self.run.layers, self.defaults, row)
+        except Refused as refused:
+            return CheckedRow(row, None, tuple(Problem(f"{where}, column preset", each.message, each.remedy) for each in refused.problems))
+        found, advised = self._shared(settings)
+        problems = [Problem(f"{where}, {each.key}", each.message, each.remedy) for each in found]
+        advice = [*advised, *self.advice.of_texts(settings)] if self.run.options.lint != "off" else []
+        if self.run.options.lint == "error":
+            problems.extend(Problem(f"{where}, {each.key}", each.message, "or lint=warn") for each in advice if not each.note)
+            advice = [each for each in advice if each.note]
+        return CheckedRow(row, settings, tuple(problems), tuple(advice))
+
+    def _shared(self, settings: Settings) -> tuple[tuple[Conflict, ...], tuple[Advice, ...]]:
+        """Conflicts and advice that do not depend on the row's own texts and seeds."""
+        seeds = settings.values["actual_seeds"]
+        listed = isinstance(seeds, tuple) and len(seeds) > 1
+        genres = self.advice.genres(settings.values["prompt"])
+        key = (listed, genres, settings.exempt, settings.asked, *(value for name, value in settings.values.items() if name not in _PER_SONG))
+        if key not in self._settings_seen:
+            if len(self._settings_seen) > 10_000:
+                self._settings_seen.clear()
+            advised = self.advice.of_settings(settings, self.run.hw) if self.run.options.lint != "off" else ()
+            self._settings_seen[key] = (conflicts(settings, self.run, self.target), advised)
+        return self._settings_seen[key]
+
+
+def checked_rows(manifest: RawManifest, reader: RowReader, checker: RowChecker, limit: int | None) -> Iterator[CheckedRow]:
+    """Read and check rows one after another, the first ``limit`` of them; a million rows need no memory for it."""
+    if manifest.defaults is not None:
+        defaults = reader.read_defaults(manifest.defaults)
+        checker.defaults = defaults
+        if defaults.problems:
+            yield CheckedRow(defaults, None, defaults.problems)
+    for raw in islice(manifest.rows, limit):
+        if isinstance(raw, Refused):
+            yield CheckedRow(reader.unreadable(raw), None, raw.problems)
+        else:
+            yield checker.check(reader.read(raw))
+
+
+def seeds_of(settings: Settings, row_id: str) -> tuple[int, ...]:
+    """A row's seeds, one for each audio; ``random`` draws from the operating system."""
+    given = settings.values["actual_seeds"]
+    if given == RANDOM:
+        first: tuple[int, ...] = (secrets.randbits(32),)
+    else:
+        first = given or (seed_of_id(row_id),)
+    takes = settings.values["takes"]
+    return take_seeds(first[0], takes) if takes > 1 else first
+
+
+def audios_of(settings: Settings) -> int:
+    """How many audios a row makes."""
+    given = settings.values["actual_seeds"]
+    return len(given) if isinstance(given, tuple) and given else int(settings.values["takes"])
+
+
+def duration_s(settings: Settings, seed: int, longest_s: float) -> float:
+    """A song's length in seconds; -1 is drawn from the seed."""
+    asked = float(settings.values["audio_duration"])
+    return drawn_duration_s(seed, longest_s) if asked == -1 else asked
+
+
+def songs_of(rows: Iterable[CheckedRow], run: Run, target: Target) -> list[Song]:
+    """The songs of the rows that passed, in order."""
+    songs: list[Song] = []
+    for checked in rows:
+        if checked.settings is None or checked.problems:
+            continue
+        seeds = seeds_of(checked.settings, checked.row.id)
+        effective, notes = target.effective(checked.settings)
+        preset = checked.row.preset or "+".join(run.presets) or None
+        for take, seed in enumerate(seeds, 1):
+            values = effective | {
+                "actual_seeds": (seed,),
+                "takes": 1,
+                "audio_duration": duration_s(checked.settings, seed, run.hw.max_duration_s),
+            }
+            songs.append(
+                Song(
+                    index=len(songs) + 1, id=checked.row.id, place=str(checked.row.place), take=take, takes=len(seeds),
+                    seed=seed, preset=preset, generation=Generation(**values), requested=checked.settings.values, notes=notes,
+                )  # fmt: skip
+            )
+    return songs

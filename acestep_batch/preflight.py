@@ -1,0 +1,180 @@
+"""Everything that can be known before a run: rows, files, weights, disk and encoders; all problems at once, no torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from acestep_batch.advice import RowAdvice
+from acestep_batch.compose import ONE_SONG_ID, Run
+from acestep_batch.hardware import Machine, TorchBuild
+from acestep_batch.manifest import COLUMNS, RowReader
+from acestep_batch.manifest_files import Place, RawManifest, RawRow, open_manifest
+from acestep_batch.outputs.audio_files import encoder_failure
+from acestep_batch.outputs.folders import check_writable, free_bytes, run_folder
+from acestep_batch.outputs.formats import audio_format, format_problems
+from acestep_batch.outputs.names import template_problem
+from acestep_batch.outputs.output_path import OutputRules, output_target
+from acestep_batch.parameter import RANDOM
+from acestep_batch.plan import CheckedRow, RowChecker, audios_of, checked_rows, duration_s, seeds_of
+from acestep_batch.problems import Problem, Refused
+from acestep_batch.schema import PARAMETERS
+from acestep_batch.target import Target, target_of, token_counter
+
+SHIPPED = "shipped:"
+TEMPLATE_FIELDS = ("index", "id", "seed", "take", "name", "preset", "scheduler_type", "cfg_type", "infer_step", "guidance_scale")
+MAX_KEPT = 1000
+"""Problems and pieces of advice that are kept word by word; the rest is counted."""
+
+_BYTES_A_SECOND = {"mp3": 40_000, "ogg": 40_000, "opus": 40_000}
+"""Upper estimates for lossy formats; the others follow from rate and sample size."""
+
+RowWatcher = Callable[[Iterable[CheckedRow], Callable[[], float]], Iterable[CheckedRow]]
+
+
+@dataclass(slots=True)
+class Preflight:
+    """What is known of a run before it starts."""
+
+    run: Run
+    target: Target
+    name: str
+    rules: OutputRules
+    problems: list[Problem] = field(default_factory=list)
+    """Of the run as a whole: they always stop it."""
+    row_problems: list[Problem] = field(default_factory=list)
+    more_row_problems: int = 0
+    advice: dict[str, list[str]] = field(default_factory=dict)
+    """Places by advice."""
+    notes: list[str] = field(default_factory=list)
+    rows: list[CheckedRow] = field(default_factory=list)
+    """All rows, or the first few in a dry run."""
+    counts: Counter[str] = field(default_factory=Counter)
+    audio_s: float = 0.0
+
+    @property
+    def blocking(self) -> list[Problem]:
+        """The problems that stop a real run, given its ``on_invalid``."""
+        return [*self.problems, *(self.row_problems if self.run.options.on_invalid == "stop" else ())]
+
+
+def manifest_path(run: Run, shipped: Path) -> Path | None:
+    """Where the run's manifest lies; ``shipped:`` ones lie in the product's own folder."""
+    path = run.manifest.path
+    if path is None:
+        return None
+    return shipped / path.removeprefix(SHIPPED) if path.startswith(SHIPPED) else Path(path)
+
+
+def run_name(run: Run, path: Path | None) -> str:
+    """The name of the run's folder: ``output.name``, or the manifest's stem."""
+    return run.output.name or (path.stem if path is not None else ONE_SONG_ID)
+
+
+def preflight(
+    run: Run, machine: Machine, build: TorchBuild | None, shipped: Path, watch: RowWatcher, keep_rows: bool
+) -> Preflight:
+    """Check a run completely; creates no folder and raises nothing.
+
+    Args:
+        shipped: the folder of the product's own manifests.
+        watch: sees the rows go by, with the share of the manifest that has been read.
+        keep_rows: keep every row for a real run, or only the first few.
+    """
+    target = target_of(run, machine, build)
+    path = manifest_path(run, shipped)
+    name = run_name(run, path)
+    rules = OutputRules(run_folder(Path(run.output.root), name) / "v0001" / "audio", run.output.formats, _formats_asked(run),
+                        run.output.allow_outside)  # fmt: skip
+    state = Preflight(run, target, name, rules, [*target.problems, *_output_problems(run)])
+    state.notes.extend(target.notes)
+    checker = RowChecker(run, target, RowAdvice(token_counter(target.tokenizer)))
+    reader = RowReader(path.parent if path is not None and not path.is_dir() else path or Path())
+    try:
+        manifest = _one_song() if path is None else open_manifest(path, COLUMNS)
+        for checked in watch(checked_rows(manifest, reader, checker, run.options.limit), manifest.progress):
+            _take_in(state, checked, keep_rows)
+    except Refused as refused:
+        state.problems.extend(refused.problems)
+    if not state.counts["rows"] and not state.problems:
+        state.problems.append(Problem(str(path), "holds no songs", "add rows"))
+    state.notes.extend(reader.notes())
+    _check_disk(state)
+    return state
+
+
+def _one_song() -> RawManifest:
+    return RawManifest(None, [RawRow(Place("command line", 1), {"id": ONE_SONG_ID})], lambda: 1.0)
+
+
+def _take_in(state: Preflight, checked: CheckedRow, keep: bool) -> None:
+    settings = checked.settings
+    problems = list(checked.problems)
+    if settings is not None and settings.values["output_path"] is not None:
+        where = f"{checked.row.place}, output_path"
+        found = output_target(settings.values["output_path"], "name", state.rules, where=where)
+        if isinstance(found, Problem):
+            problems.append(found)
+            checked = CheckedRow(checked.row, settings, tuple(problems), checked.advice)
+    is_defaults = checked.row.place.row == 0 and checked.row.id == "defaults"
+    state.counts["rows"] += not is_defaults
+    state.counts["invalid"] += bool(problems)
+    room = MAX_KEPT - len(state.row_problems)
+    (state.problems if is_defaults else state.row_problems).extend(problems[:room])
+    state.more_row_problems += max(0, len(problems) - room)
+    for advice in checked.advice:
+        text = f"{'note: ' if advice.note else ''}{advice.key}: {advice.message}"
+        if text in state.advice or len(state.advice) < MAX_KEPT:
+            state.advice.setdefault(text, []).append(str(checked.row.place))
+    if settings is not None and not problems:
+        audios = audios_of(settings)
+        state.counts["songs"] += audios
+        if settings.values["audio_duration"] == -1 and settings.values["actual_seeds"] != RANDOM:
+            seeds = seeds_of(settings, checked.row.id)
+            state.audio_s += sum(duration_s(settings, seed, state.run.hw.max_duration_s) for seed in seeds)
+        else:
+            asked = settings.values["audio_duration"]
+            state.audio_s += audios * (state.run.hw.max_duration_s if asked == -1 else asked)
+    if keep or len(state.rows) < 20:
+        state.rows.append(checked)
+
+
+def _formats_asked(run: Run) -> bool:
+    return run.output.formats != PARAMETERS["output"]["formats"].default or any("output.formats=" in each for each in run.overrides)
+
+
+def _output_problems(run: Run) -> list[Problem]:
+    output = run.output
+    problems = format_problems(output.formats, output.wav_subtype, output.sample_rate)
+    for name in output.formats:
+        if reason := encoder_failure(audio_format(name, output.wav_subtype)):
+            problems.append(Problem("output.formats", f"libsndfile cannot write {name}: {reason}", "pip install -U soundfile"))
+    for problem in (template_problem(output.template, TEMPLATE_FIELDS), check_writable(Path(output.root))):
+        problems.extend([problem] if problem is not None else [])
+    return problems
+
+
+def needed_bytes(run: Run, audio_s: float) -> int:
+    """An upper estimate of the disk space that this much stereo audio takes in the run's formats."""
+    sample_bytes = {"pcm16": 2, "pcm24": 3, "float32": 4}[run.output.wav_subtype]
+    rates = {"wav": run.output.sample_rate * 2 * sample_bytes, "flac": run.output.sample_rate * 2 * 3, **_BYTES_A_SECOND}
+    return int(audio_s * sum(rates[name] for name in run.output.formats))
+
+
+def _check_disk(state: Preflight) -> None:
+    needed = needed_bytes(state.run, state.audio_s)
+    try:
+        free = free_bytes(Path(state.run.output.root))
+    except OSError as error:
+        state.problems.append(Problem("output.root", f"the disk cannot be asked for free space: {error.strerror}"))
+        return
+    if needed > free:
+        state.problems.append(
+            Problem(
+                "output.root",
+                f"{state.audio_s / 3600:.1f} h of audio need about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+                "choose another folder with output.root=, or a smaller output.formats=",
+            )
+        )

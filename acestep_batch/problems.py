@@ -1,0 +1,32 @@
+"""Problems a person can act on, and the exception that refuses a run because of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where it stands, what it is, what to do about it."""
+
+    where: str
+    message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{line} -> {self.remedy}" if self.remedy else line
+
+
+class Refused(Exception):
+    """A run is refused before any work; carries every problem found (exit code 2)."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def refuse(where: str, message: str, remedy: str = "") -> Refused:
+    """The exception for a single problem."""
+    return Refused([Problem(where, message, remedy)])

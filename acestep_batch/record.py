@@ -1,0 +1,128 @@
+"""What is written down about a song: a manifest row that renders it again, and the record of how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from acestep_batch.engine.base import RenderedSong
+from acestep_batch.outputs.publish import AudioFile
+from acestep_batch.plan import CheckedRow, Song
+from acestep_batch.schema import Generation
+
+RECORD_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a song ended. ``error`` is empty where it succeeded; then there is at least one file."""
+
+    song: Song
+    label: str
+    error: str = ""
+    files: tuple[AudioFile, ...] = ()
+    rendered: RenderedSong | None = None
+    seconds: float = 0.0
+    peak_memory_bytes: int | None = None
+
+    @property
+    def status(self) -> str:
+        return "failed" if self.error else "ok"
+
+
+def song_id(song: Song) -> str:
+    """The song's id among all songs of its run: the row's, with the seed where the row makes several."""
+    return song.id if song.takes == 1 else f"{song.id}_{song.seed}"
+
+
+def manifest_row(song: Song) -> dict[str, Any]:
+    """Every parameter as it is used, as one row of a manifest: it renders the same song."""
+    values = {each.name: _plain(getattr(song.generation, each.name)) for each in fields(Generation)}
+    return {"id": song_id(song), **values}
+
+
+def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any], master_sha256: str) -> dict[str, Any]:
+    """The record of one audio file; read as a manifest, it is one row that renders the same song."""
+    song, rendered = outcome.song, outcome.rendered
+    if rendered is None:
+        raise ValueError(f"song {song.id} has no audio to describe")
+    return manifest_row(song) | {
+        "record": {
+            "record_version": RECORD_VERSION,
+            "model": outcome.label,
+            "row": song.id,
+            "take": song.take,
+            "takes": song.takes,
+            "preset": song.preset,
+            "requested": {name: _plain(value) for name, value in song.requested.items() if name not in ("prompt", "lyrics")},
+            "derived_seeds": {"song": song.seed},
+            "notes": [*song.notes, *rendered.notes],
+            "engine": dict(engine),
+            "frames": rendered.frames,
+            "duration_s": round(rendered.audio.shape[1] / rendered.sample_rate, 6),
+            "sample_rate": rendered.sample_rate,
+            "model_calls": rendered.model_calls,
+            "stage_seconds": {stage: round(seconds, 4) for stage, seconds in rendered.stage_seconds.items()},
+            "peak_memory_bytes": outcome.peak_memory_bytes,
+            "master_sha256": master_sha256,
+            "file": dict(file),
+        }
+    }
+
+
+def template_values(song: Song, name: str) -> dict[str, object]:
+    """What the fields of ``output.template`` stand for."""
+    settings = song.generation
+    return {
+        "index": song.index, "id": song.id, "seed": song.seed, "take": song.take, "name": name, "preset": song.preset,
+        "scheduler_type": settings.scheduler_type, "cfg_type": settings.cfg_type, "infer_step": settings.infer_step,
+        "guidance_scale": settings.guidance_scale,
+    }  # fmt: skip
+
+
+def failed_row(checked: CheckedRow) -> dict[str, Any]:
+    """The line of a row that was skipped because it is invalid."""
+    error = "; ".join(str(problem) for problem in checked.problems)
+    return {"index": None, "id": checked.row.id, "row": checked.row.id, "status": "failed", "error": f"invalid: {error}"}
+
+
+def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
+    """One line about one song for ``records.jsonl``, from which the summary is made."""
+    song, rendered = outcome.song, outcome.rendered
+    row = manifest_row(song)
+    return {
+        "index": song.index,
+        "id": row.pop("id"),
+        "row": song.id,
+        "take": song.take,
+        "seed": song.seed,
+        "status": outcome.status,
+        "error": outcome.error,
+        "model": outcome.label,
+        "preset": song.preset,
+        "duration_s": None if rendered is None else round(rendered.audio.shape[1] / rendered.sample_rate, 6),
+        "frames": None if rendered is None else rendered.frames,
+        "model_calls": None if rendered is None else rendered.model_calls,
+        "seconds": round(outcome.seconds, 3),
+        **{f"{stage}_s": None if rendered is None else round(rendered.stage_seconds.get(stage, 0.0), 4) for stage in STAGES},
+        "peak_memory_bytes": outcome.peak_memory_bytes,
+        "files": [_shown_path(file, run_folder) for file in outcome.files],
+        "pcm_sha256": outcome.files[0].pcm_sha256 if outcome.files else "",
+        "file_sha256": outcome.files[0].file_sha256 if outcome.files else "",
+        "clipped_samples": outcome.files[0].clipped_samples if outcome.files else None,
+        "notes": [*song.notes, *(rendered.notes if rendered is not None else ())],
+        **row,
+    }
+
+
+STAGES = ("text", "diffusion", "decode")
+
+
+def _shown_path(file: AudioFile, folder: Path) -> str:
+    return file.path.relative_to(folder).as_posix() if file.path.is_relative_to(folder) else str(file.path)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

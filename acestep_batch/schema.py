@@ -1,0 +1,263 @@
+"""Every parameter once: name, type, default, hard range, the guide's range, meaning and source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from acestep_batch.parameter import RANDOM, Parameter, Range, declare, parameters_of
+
+SEED_LIMIT = 2**32 - 1
+SHORTEST_RANDOM_S = 30.0
+LONGEST_S = 240.0
+PROMPT_TOKENS = 256
+FORMATS = ("wav", "flac", "mp3", "ogg", "opus")
+
+_GUIDE = "control guide"
+_UNIT = Range(0.0, 1.0)
+_SCALE = Range(0.0, 100.0)
+_SEEDS = Range(0, SEED_LIMIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The parameters of a song; any of them can be a column of a manifest."""
+
+    prompt: str = declare(
+        "str", "", "Style, mood, instruments and tempo as comma-separated tags, the most important first; "
+        f"{PROMPT_TOKENS} tokens at most, the rest is cut off. May be empty.", f"{_GUIDE}, Prompt",
+    )  # fmt: skip
+    lyrics: str = declare(
+        "str", "", "The words, a line each, with structure tags such as [verse]; [inst] for an instrumental. "
+        "May be empty.", f"{_GUIDE}, Lyrics",
+    )  # fmt: skip
+    audio_duration: float = declare(
+        "float", 60.0, f"Length of the song. -1 draws it from the seed, between {SHORTEST_RANDOM_S:g} s and the lower of "
+        f"{LONGEST_S:g} s and the profile's limit. Rounded down to whole latent frames of 4096 samples at 44.1 kHz.",
+        f"{_GUIDE}, Audio Duration", hard=Range(0.0, above=True, also=(-1.0,)), guide=Range(0.0, LONGEST_S, also=(-1.0,)),
+        unit="s",
+    )  # fmt: skip
+    infer_step: int = declare(
+        "int", 60, "Denoising steps: more is better and slower. heun calls the model 2n-1 times.",
+        f"{_GUIDE}, Inference Steps", hard=Range(1, 1000), guide=Range(20, 120),
+    )  # fmt: skip
+    guidance_scale: float = declare(
+        "float", 15.0, "How strongly prompt and lyrics are followed. Exactly 0 and exactly 1 switch guidance off. The "
+        "guide's formula holds for cfg; apg also smooths, limits and projects the difference.",
+        f"{_GUIDE}, Guidance Scale", hard=_SCALE, guide=Range(1.0, 25.0),
+    )  # fmt: skip
+    cfg_type: str = declare(
+        "choice", "apg", "Guidance algorithm. cfg_star outputs zero for the first two steps, where the guidance "
+        "interval covers them.", f"{_GUIDE}, CFG Type", choices=("apg", "cfg", "cfg_star"),
+    )  # fmt: skip
+    scheduler_type: str = declare(
+        "choice", "euler", "Solver: euler (fast), heun (second order, about twice the time), pingpong (stochastic; its "
+        "noise follows the song's own seed).", f"{_GUIDE}, Scheduler Type", choices=("euler", "heun", "pingpong"),
+    )  # fmt: skip
+    omega_scale: float = declare(
+        "float", 10.0, "Gain on the change of each step around its mean: 8 is +3.8 %, 12 is +5.4 %. Lower is smoother, "
+        "higher punchier. pingpong ignores it.", f"{_GUIDE}, Omega Scale", hard=Range(), guide=Range(8.0, 12.0),
+    )  # fmt: skip
+    actual_seeds: tuple[int, ...] | str | None = declare(
+        "seeds", None, f"One audio per seed. Without it the seed follows from the row's id; {RANDOM} draws one and "
+        "records it.", f"{_GUIDE}, Seeds", hard=_SEEDS, nullable=True, aliases=("seed",),
+    )  # fmt: skip
+    takes: int = declare(
+        "int", 1, "How many takes: the first seed and takes-1 seeds derived from it. Not together with a list of seeds.",
+        "this product", hard=Range(1, 10_000),
+    )  # fmt: skip
+    oss_steps: tuple[int, ...] = declare(
+        "ints", (), "Only these steps of the schedule are run (experimental). The list decides the number of steps, "
+        "whatever infer_step says. Not with heun.", f"{_GUIDE}, OSS Steps", hard=Range(1),
+    )  # fmt: skip
+    use_erg_tag: bool = declare(
+        "bool", True, "Weaken the prompt in the negative branch, which varies the texture. Has no effect unless "
+        "use_erg_lyric is on.", f"{_GUIDE}, ERG",
+    )  # fmt: skip
+    use_erg_lyric: bool = declare(
+        "bool", True, "Weaken the lyrics in the negative branch, for freer phrasing.", f"{_GUIDE}, ERG",
+    )  # fmt: skip
+    use_erg_diffusion: bool = declare(
+        "bool", True, "Weaken the transformer's attention in the negative branch, for fewer loops.", f"{_GUIDE}, ERG",
+    )  # fmt: skip
+    guidance_interval: float = declare(
+        "float", 0.5, "Fraction of the steps, in the middle, that are guided. With heun the fraction is counted on n "
+        "steps while 2n-1 calls run, so that it lies earlier.", f"{_GUIDE}, Guidance Interval", hard=_UNIT, guide=_UNIT,
+    )  # fmt: skip
+    guidance_interval_decay: float = declare(
+        "float", 0.0, "How far guidance falls over the interval, from guidance_scale towards min_guidance_scale, which "
+        "only a decay of 1 reaches.", f"{_GUIDE}, Guidance Interval Decay", hard=_UNIT, guide=_UNIT,
+    )  # fmt: skip
+    min_guidance_scale: float = declare(
+        "float", 3.0, "Where guidance falls to; only used with a decay.", f"{_GUIDE}, Min Guidance Scale",
+        hard=_SCALE, guide=Range(0.0, 10.0),
+    )  # fmt: skip
+    guidance_scale_text: float = declare(
+        "float", 0.0, "Double condition: the prompt's own scale. Active only when it and guidance_scale_lyric are above "
+        "1; then cfg_type and decay do not count.", f"{_GUIDE}, Double Condition Guidance", hard=_SCALE,
+    )  # fmt: skip
+    guidance_scale_lyric: float = declare(
+        "float", 0.0, "Double condition: the lyrics' own scale.", f"{_GUIDE}, Double Condition Guidance", hard=_SCALE,
+    )  # fmt: skip
+    rng: str = declare(
+        "choice", "song", "Where noise is drawn: song = on the CPU in float32, equal on every device; reference = on the "
+        "compute device in the compute type, for seeds brought from the official pipeline.", "this product",
+        choices=("song", "reference"),
+    )  # fmt: skip
+    bf16: bool = declare(
+        "bool", True, "Compute in bfloat16 instead of float32. Not on a Mac with v1.", f"{_GUIDE}, Precision",
+    )  # fmt: skip
+    torch_compile: bool = declare(
+        "bool", False, "Compile the transformer; the first song is slower, the others faster.",
+        f"{_GUIDE}, Model Compilation",
+    )  # fmt: skip
+    device_id: int = declare(
+        "int", 0, "The N-th visible GPU; the environment is not changed.", f"{_GUIDE}, GPU Selection", hard=Range(0, 1023),
+    )  # fmt: skip
+    output_path: str | None = declare(
+        "str", None, "File name in audio/ (null: output.template). An absolute path needs output.allow_outside=true.",
+        f"{_GUIDE}, Save Location", nullable=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """``hw.``: what the machine can take, and what the guide recommends for it."""
+
+    name: str = declare("str", "cpu", "The profile's name; auto looks at the machine.", "this product")
+    device: str = declare("choice", "cpu", "Where the model runs.", "this product", choices=("cpu", "cuda", "mps"))
+    batch_size: int | str = declare(
+        "int", 1, "Songs rendered together at most.", f"{_GUIDE}, Hardware", hard=Range(1, 256), choices=("auto",),
+    )  # fmt: skip
+    max_duration_s: float = declare(
+        "float", LONGEST_S, "Longest song the profile allows.", f"{_GUIDE}, Hardware", hard=Range(0.0, above=True),
+        unit="s",
+    )  # fmt: skip
+    recommended_steps: tuple[int, ...] = declare(
+        "ints", (), "Lowest and highest infer_step that the guide recommends for the profile.", f"{_GUIDE}, Hardware",
+        hard=Range(1, 1000),
+    )  # fmt: skip
+    recommended_guidance: tuple[int, ...] = declare(
+        "ints", (), "Lowest and highest guidance_scale that the guide recommends for the profile.", f"{_GUIDE}, Hardware",
+        hard=Range(0, 100),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """``model.``: which weights."""
+
+    name: str = declare(
+        "choice", "embedded", "The model; auto is v1 with a GPU or Mac profile, embedded on cpu.", "this product",
+        choices=("auto", "embedded", "v1"),
+    )  # fmt: skip
+    path: str | None = declare(
+        "str", None, "Folder of the checkpoint in the published layout; null looks in the Hugging Face cache.",
+        "this product", nullable=True,
+    )  # fmt: skip
+    revision: str = declare("str", "main", "Revision of the checkpoint in the Hugging Face cache.", "this product")
+    lyric_vocab: str | None = declare(
+        "str", None, "The lyric vocabulary; null takes lyric_vocab.json in the checkpoint's folder.", "this product",
+        nullable=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestSource:
+    """``manifest.``: which songs."""
+
+    path: str | None = declare(
+        "str", None, "File of songs (.csv .tsv .jsonl .json .yaml .parquet) or folder of JSON files; null for one song "
+        "from the command line.", "this product", nullable=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """``output.``: what is written, and where."""
+
+    root: str = declare("str", "outputs", "Folder of all runs.", "this product")
+    name: str | None = declare(
+        "str", None, "Name of the run's folder; null takes the manifest's stem.", "this product", nullable=True,
+    )  # fmt: skip
+    template: str = declare(
+        "str", "{index}_{id}_{seed}", "Name of the audio files, without extension.", "this product",
+    )  # fmt: skip
+    formats: tuple[str, ...] = declare(
+        "choices", ("wav",), "Audio formats, all written from one master.", "this product", choices=FORMATS,
+    )  # fmt: skip
+    wav_subtype: str = declare(
+        "choice", "pcm16", "Sample type of wav files.", "this product", choices=("pcm16", "pcm24", "float32"),
+    )  # fmt: skip
+    sample_rate: int = declare(
+        "int", 48_000, "48000 as the reference writes; 44100 is the model's own rate (not for opus).", "this product",
+        hard=Range(8_000, 192_000), unit="Hz",
+    )  # fmt: skip
+    allow_outside: bool = declare("bool", False, "Allow an absolute output_path.", "this product")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Options of the run itself."""
+
+    dry_run: bool = declare("bool", False, "Check everything and render nothing.", "this product")
+    lint: str = declare(
+        "choice", "warn", "The guide's advice on each row: off, as warnings, or as errors.", "this product",
+        choices=("off", "warn", "error"),
+    )  # fmt: skip
+    on_invalid: str = declare(
+        "choice", "stop", "Rows with errors: stop before any work, or skip them and record them as failed.",
+        "this product", choices=("stop", "skip"),
+    )  # fmt: skip
+    on_error: str = declare(
+        "choice", "continue", "A song that fails while running: go on with the others, or stop.", "this product",
+        choices=("continue", "stop"),
+    )  # fmt: skip
+    limit: int | None = declare(
+        "int", None, "Only the first rows.", "this product", hard=Range(1), nullable=True,
+    )  # fmt: skip
+
+
+SECTIONS: Mapping[str, type] = MappingProxyType(
+    {"generation": Generation, "hw": Hardware, "model": Model, "manifest": ManifestSource, "output": Output}
+)
+"""Sections of the configuration by key; RunOptions stands at the top."""
+
+PARAMETERS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType(
+    {key: MappingProxyType(parameters_of(section)) for key, section in [*SECTIONS.items(), ("", RunOptions)]}
+)
+"""Parameters by section and name; the options of the run under the empty key."""
+
+SONG: Mapping[str, Parameter] = PARAMETERS["generation"]
+
+SONG_NAMES: Mapping[str, str] = MappingProxyType(
+    {word: name for name, parameter in SONG.items() for word in (name, *parameter.aliases)}
+)
+"""The parameter that each name or alias means."""
+
+TEXT_FILES: Mapping[str, str] = MappingProxyType({"prompt_file": "prompt", "lyrics_file": "lyrics"})
+"""Keys that name a text file, and the parameter that its text becomes."""
+
+OTHER_TASK_KEYS = frozenset(
+    "retake_seeds retake_variance repaint_start repaint_end src_audio_path edit_target_prompt edit_target_lyrics "
+    "edit_n_min edit_n_max edit_n_avg audio2audio_enable ref_audio_strength ref_audio_input".split()
+)
+"""Keys of the reference's requests that only its other tasks use."""
+
+RECORD_KEYS = frozenset("timecosts audio_path format".split())
+"""Keys of the reference's requests that record a past run and ask for nothing."""
+
+COMMON_PATTERNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Output too robotic", "Lower guidance_scale (12-14), enable all ERG",
+     ("guidance_scale=13", "use_erg_tag=true", "use_erg_lyric=true", "use_erg_diffusion=true")),
+    ("Output ignores prompt", "Raise guidance_scale (18-20), disable ERG",
+     ("guidance_scale=19", "use_erg_tag=false", "use_erg_lyric=false", "use_erg_diffusion=false")),
+    ("Output too repetitive", "Enable use_erg_diffusion, use scheduler_type pingpong",
+     ("use_erg_diffusion=true", "scheduler_type=pingpong")),
+    ("Output lacks energy", "Raise omega_scale (11-12), use scheduler_type pingpong",
+     ("omega_scale=11.5", "scheduler_type=pingpong")),
+    ("Generation too slow", "Lower infer_step (27-50), use bf16, scheduler_type euler",
+     ("infer_step=27", "bf16=true", "scheduler_type=euler")),
+)  # fmt: skip
+"""The guide's Common Patterns: problem, its words for the remedy, and the remedy as overrides."""

@@ -1,0 +1,146 @@
+"""What a command prints: problems, advice, the plan of a dry run, the table of what was made."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from acestep_batch.problems import Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from acestep_batch.execute import RunResult
+    from acestep_batch.preflight import Preflight
+
+_ADVICE_SHOWN = 20
+_PROBLEMS_SHOWN = 100
+_ROWS_SHOWN = 40
+
+
+def print_problems(problems: Sequence[Problem], more: int = 0) -> None:
+    """Problems on standard error, one a line, and how many there are when there are several."""
+    for problem in problems[:_PROBLEMS_SHOWN]:
+        print(f"error: {problem}", file=sys.stderr)
+    total = len(problems) + more
+    if total > _PROBLEMS_SHOWN:
+        print(f"... and {total - _PROBLEMS_SHOWN} more", file=sys.stderr)
+    if total > 1:
+        print(f"{total:,} problems; nothing was rendered", file=sys.stderr)
+
+
+def print_advice(checked: Sequence[Preflight]) -> None:
+    """Warnings of the target and the guide's advice on standard error; equal advice once, with its places."""
+    for line in dict.fromkeys(line for each in checked for line in each.target.warnings):
+        print(f"warning: {line}", file=sys.stderr)
+    for line in dict.fromkeys(line for each in checked for line in each.notes):
+        print(f"note: {line}", file=sys.stderr)
+    places_of: dict[str, dict[str, None]] = {}
+    for each in checked:
+        for text, places in each.advice.items():
+            places_of.setdefault(text, {}).update(dict.fromkeys(places))
+    for number, (text, found) in enumerate(places_of.items()):
+        if number == _ADVICE_SHOWN:
+            print(f"... and {len(places_of) - number} more pieces of advice (lint=off silences them)", file=sys.stderr)
+            break
+        places = list(found)
+        rest = f" and {len(places) - 3} more" if len(places) > 3 else ""
+        kind = "" if text.startswith("note: ") else "lint: "
+        print(f"{kind}{text} [{'; '.join(places[:3])}{rest}]", file=sys.stderr)
+
+
+def print_dry_run(out: Console, checked: Sequence[Preflight]) -> None:
+    """What a real run would do: its numbers, and its first songs with the seeds and lengths they will have."""
+    from acestep_batch.outputs.folders import free_bytes
+    from acestep_batch.preflight import needed_bytes
+
+    first = checked[0]
+    rows = sum(each.counts["rows"] for each in checked)
+    invalid = sum(each.counts["invalid"] for each in checked)
+    songs = sum(each.counts["songs"] for each in checked)
+    audio_s = sum(each.audio_s for each in checked)
+    cells = f" in {len(checked)} cells" if len(checked) > 1 else ""
+    needed = sum(needed_bytes(each.run, each.audio_s) for each in checked)
+    _plain(out, f"dry run: {rows:,} rows{cells}, {invalid:,} invalid, {songs:,} songs, {_hours(audio_s)} of audio")
+    _plain(out, f"model {first.target.model}, hw {first.run.hw.name} ({first.target.device}), formats {', '.join(first.run.output.formats)}")
+    try:
+        free = f"{free_bytes(Path(first.run.output.root)) / 1e9:.1f} GB free"
+    except OSError as error:
+        free = f"free space unknown ({error.strerror})"
+    _plain(out, f"disk: about {needed / 1e9:.2f} GB needed in {first.run.output.root}, {free}")
+    planned = list(_planned(first))
+    if planned:
+        _table(out, ("id", "seed", "length", "steps", "solver", "guidance", "preset"), planned)
+    if songs > len(planned):
+        _plain(out, f"... and {songs - len(planned):,} more songs")
+
+
+def _planned(checked: Preflight) -> list[tuple[str, ...]]:
+    from acestep_batch.parameter import RANDOM
+    from acestep_batch.plan import duration_s, seeds_of
+
+    lines = []
+    for row in checked.rows:
+        if row.settings is None or row.problems:
+            continue
+        values = row.settings.values
+        is_random = values["actual_seeds"] == RANDOM
+        for seed in seeds_of(row.settings, row.row.id):
+            unknown = is_random and values["audio_duration"] == -1
+            length = "drawn" if unknown else f"{duration_s(row.settings, seed, checked.run.hw.max_duration_s):g} s"
+            preset = row.row.preset or "+".join(checked.run.presets) or "-"
+            lines.append((row.row.id, RANDOM if is_random else str(seed), length, str(values["infer_step"]),
+                          values["scheduler_type"], f"{values['guidance_scale']:g}", preset))  # fmt: skip
+            if len(lines) == 20:
+                return lines
+    return lines
+
+
+def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> None:
+    """What was made and where, failures again at the end."""
+    records = [(result, record) for result in results for record in result.records]
+    failed = [(result, record) for result, record in records if record["status"] != "ok"]
+    labels = sorted({str(record["model"]) for _, record in records if "model" in record})
+    lines = [_result_line(result, record, folder) for result, record in records[:_ROWS_SHOWN]]
+    if lines:
+        _table(out, ("id", "seed", "audio", "time", "file"), lines, title=f"model: {', '.join(labels) or 'none'}")
+    if len(records) > _ROWS_SHOWN:
+        _plain(out, f"... and {len(records) - _ROWS_SHOWN:,} more")
+    for _, record in failed[:_ROWS_SHOWN]:
+        _plain(out, f"failed: {record['id']}: {record['error']}")
+    _plain(out, f"{len(records) - len(failed)} songs made, {len(failed)} failed")
+    _plain(out, f"folder:  {folder}")
+    _plain(out, f"summary: {folder / 'summary.csv'}")
+
+
+def _result_line(result: RunResult, record: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    if record["status"] != "ok":
+        return str(record["id"]), str(record.get("seed", "-")), "-", "-", "FAILED"
+    files = [result.folder / name for name in record["files"]]
+    shown = files[0].relative_to(folder).as_posix() if files[0].is_relative_to(folder) else str(files[0])
+    more = f" +{len(files) - 1}" if len(files) > 1 else ""
+    return str(record["id"]), str(record["seed"]), f"{record['duration_s']:.1f} s", f"{record['seconds']:.1f} s", shown + more
+
+
+def _table(out: Console, header: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for name in header:
+        is_number = name in ("seed", "audio", "time", "length", "steps", "guidance")
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(cell) for cell in line))
+    out.print(table)
+
+
+def _plain(out: Console, line: str) -> None:
+    out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.1f} s"

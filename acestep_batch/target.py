@@ -1,0 +1,141 @@
+"""What a run will run on: device, weights, and what stands against it; found without torch."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from acestep_batch.compose import Run, Settings
+from acestep_batch.engine.checkpoint import find_checkpoint, missing_files
+from acestep_batch.engine.embedded_text import text_tokenizer_path
+from acestep_batch.hardware import WORKS_AT_ONCE, Machine, TorchBuild, card_warning, profile_for, profile_problem
+from acestep_batch.problems import Problem
+
+SONGS_AT_ONCE_ON_GPU = 4
+"""What ``hw.batch_size=auto`` means on a GPU; elsewhere it means one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Device and weights of a run."""
+
+    model: str
+    device: str
+    batch_size: int
+    gpu_count: int
+    compile_obstacle: str | None
+    checkpoint: Path | None
+    lyric_vocab: Path | None
+    tokenizer: Path | None
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def effective(self, settings: Settings) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """A row's settings as this target can carry them out, and a note for each difference.
+
+        Only values that a profile or the schema supplied are changed; what the user asked for is refused earlier.
+        """
+        values = dict(settings.values)
+        notes = []
+        if values["torch_compile"] and self.compile_obstacle is not None:
+            values["torch_compile"] = False
+            notes.append(f"torch_compile: eager instead, {self.compile_obstacle}")
+        if values["bf16"] and self.device != "cuda" and "bf16" not in settings.asked:
+            values["bf16"] = False
+            notes.append(f"bf16: float32 instead, the device is {self.device}")
+        return values, tuple(notes)
+
+
+def decide_auto(machine: Machine, hw: str, model: str) -> tuple[str, str]:
+    """The hardware profile and the model that ``auto`` means on this machine; explicit choices stand."""
+    if hw == "auto":
+        hw, _ = profile_for(machine)
+    if model == "auto":
+        model = "embedded" if hw == "cpu" else "v1"
+    return hw, model
+
+
+def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
+    """What this run will run on here. Problems stand in the target; nothing is raised."""
+    device_id = int(run.layers.command_line.get("device_id", run.layers.base["device_id"]))
+    obstacle = profile_problem(run.hw.name, machine, build, device_id)
+    device, notes = run.hw.device, []
+    problems: list[Problem] = []
+    if run.model.name == "embedded":
+        if obstacle is not None and device != "cpu":
+            device = "cpu"
+            notes.append(f"hw={run.hw.name}: {obstacle.message}; the embedded model runs on the CPU")
+        checkpoint, vocab, tokenizer = None, None, text_tokenizer_path()
+    else:
+        problems.extend([obstacle] if obstacle is not None else [])
+        checkpoint, vocab, missing = _published(run)
+        problems.extend(missing)
+        tokenizer = checkpoint / "umt5-base" / "tokenizer.json" if checkpoint is not None else None
+        tokenizer = tokenizer if tokenizer is not None and tokenizer.is_file() else None
+    warning = card_warning(run.hw.name, machine, device_id) if device == "cuda" else None
+    asked = run.hw.batch_size
+    return Target(
+        model=run.model.name,
+        device=device,
+        batch_size=asked if isinstance(asked, int) else SONGS_AT_ONCE_ON_GPU if device == "cuda" else 1,
+        gpu_count=len(machine.gpus),
+        compile_obstacle=compile_obstacle(device, machine.os),
+        checkpoint=checkpoint,
+        lyric_vocab=vocab,
+        tokenizer=tokenizer,
+        problems=tuple(problems),
+        warnings=(warning,) if warning else (),
+        notes=tuple(notes),
+    )
+
+
+def _published(run: Run) -> tuple[Path | None, Path | None, list[Problem]]:
+    """Folder and lyric vocabulary of the published checkpoint, and what is missing of them."""
+    given = Path(run.model.path) if run.model.path else None
+    folder = find_checkpoint(given, run.model.revision)
+    vocab = Path(run.model.lyric_vocab) if run.model.lyric_vocab else None
+    if folder is None:
+        where = str(given) if given else f"the Hugging Face cache (revision {run.model.revision})"
+        remedy = f"`python -m acestep_batch download model=v1`, or model.path=FOLDER; {WORKS_AT_ONCE}"
+        return None, vocab, [Problem("checkpoint", f"there is no ACE-Step v1 checkpoint in {where}", remedy)]
+    missing = [
+        Problem(each.where, each.message, f"{each.remedy}; {WORKS_AT_ONCE}" if WORKS_AT_ONCE not in each.remedy else each.remedy)
+        for each in missing_files(folder, vocab)
+    ]
+    return folder, vocab or folder / "lyric_vocab.json", missing
+
+
+def compile_obstacle(device: str, system: str) -> str | None:
+    """Why torch.compile cannot work on this device, or None when nothing is known against it."""
+    if device == "mps":
+        return "it is not supported on MPS"
+    if device == "cuda":
+        if find_spec("triton") is not None:
+            return None
+        return "Triton is missing: pip install triton-windows" if system == "Windows" else "Triton is missing: pip install triton"
+    compilers = ("cl",) if system == "Windows" else ("c++", "g++", "clang++")
+    if any(shutil.which(name) for name in compilers):
+        return None
+    return f"it needs a C++ compiler on the CPU ({' or '.join(compilers)})"
+
+
+def token_counter(tokenizer: Path | None) -> Callable[[str], int] | None:
+    """Counts the tokens of a prompt, loading the tokenizer at its first use; None without a tokenizer."""
+    if tokenizer is None:
+        return None
+
+    @cache
+    def loaded() -> Any:
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_file(str(tokenizer))
+
+    return lambda prompt: len(loaded().encode(prompt).ids)
+
+

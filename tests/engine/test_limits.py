@@ -1,0 +1,90 @@
+"""Frames, guided steps and the settings that cannot be rendered."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acestep_batch.engine.base import SongRequest
+from acestep_batch.engine.v1.limits import crash_reason, guided_steps, latent_frames, solver_steps
+
+MakeRequest = Callable[..., SongRequest]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a caller that has no complete request yet may pass."""
+
+    infer_step: int
+    guidance_interval: float
+    audio_duration: float = 10.0
+    oss_steps: tuple[int, ...] = ()
+    scheduler_type: str = "euler"
+    guidance_scale: float = 15.0
+    guidance_interval_decay: float = 0.0
+
+
+@pytest.mark.parametrize(("duration_s", "frames"), [(1.0, 10), (3.0, 32), (5.03, 54), (240.0, 2583), (0.09, 0)])
+def test_latent_frames(duration_s: float, frames: int) -> None:
+    assert latent_frames(duration_s) == frames
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"infer_step": 60}, range(15, 45)),
+        ({"infer_step": 6, "guidance_interval": 1.0}, range(0, 6)),
+        ({"infer_step": 8, "guidance_interval": 0.0}, range(4, 4)),
+        ({"infer_step": 6, "scheduler_type": "heun"}, range(1, 4)),
+        ({"infer_step": 60, "oss_steps": (1, 3, 6)}, range(0, 2)),
+        ({"guidance_scale": 1.0}, range(0)),
+        ({"guidance_scale": 0.0}, range(0)),
+    ],
+)
+def test_guided_steps(make_request: MakeRequest, changes: dict[str, object], expected: range) -> None:
+    assert guided_steps(make_request(**changes)) == expected
+
+
+@given(infer_step=st.integers(1, 200), guidance_interval=st.floats(0, 1))
+def test_guided_steps_lie_among_the_steps_around_their_middle(infer_step: int, guidance_interval: float) -> None:
+    settings = Settings(infer_step, guidance_interval)
+    guided = guided_steps(settings)
+    assert 0 <= guided.start <= guided.stop <= solver_steps(settings)
+    assert abs(guided.start - (infer_step - guided.stop)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"audio_duration": 0.05}, "0.05 s is shorter than one latent frame"),
+        ({"scheduler_type": "heun", "oss_steps": (1, 3)}, "oss_steps"),
+        ({"infer_step": 4, "guidance_interval": 0.3, "guidance_interval_decay": 0.5}, "at least two guided steps"),
+    ],
+)
+def test_crash_reason_names_the_setting(make_request: MakeRequest, changes: dict[str, object], part: str) -> None:
+    assert part in str(crash_reason(make_request(**changes)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"scheduler_type": "heun"},
+        {"infer_step": 4, "guidance_interval": 0.3},
+        {"infer_step": 4, "guidance_interval": 0.3, "guidance_interval_decay": 0.5, "guidance_scale": 1.0},
+        {"guidance_interval": 0.0, "guidance_interval_decay": 1.0},
+    ],
+)
+def test_settings_that_render_have_no_crash_reason(make_request: MakeRequest, changes: dict[str, object]) -> None:
+    assert crash_reason(make_request(**changes)) is None
+
+
+def test_limits_import_no_torch() -> None:
+    code = "import sys, acestep_batch.engine.v1.limits; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,109 @@
+"""The engine end to end, down to the waveform."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from acestep_batch.engine.base import Engine, SongRequest
+from acestep_batch.engine.v1.conditioning import LyricTokenizer
+from acestep_batch.engine.v1.loading import load_engine
+from acestep_batch.engine.v1.pipeline import V1Engine
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
+CASES = [
+    case
+    for case in json.loads((GOLDEN / "g_e2e.json").read_text(encoding="utf-8"))["cases"]
+    if "wav_sensitivity" in case
+]
+
+Golden = Callable[[str, str], dict[str, Tensor]]
+MakeRequest = Callable[..., SongRequest]
+
+
+def settings_of(case: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a golden case in which it may differ from the base request."""
+    names = (
+        "cfg_type",
+        "scheduler_type",
+        "guidance_scale",
+        "guidance_interval",
+        "use_erg_tag",
+        "use_erg_lyric",
+        "use_erg_diffusion",
+    )
+    return {name: case["params"][name] for name in names}
+
+
+@pytest.mark.parametrize(
+    "case", CASES, ids=lambda case: case["id"]
+)
+def test_waveform_equals_reference(
+    case: dict[str, Any], engine: V1Engine, make_request: MakeRequest, golden: Golden
+) -> None:
+    (song,) = engine.render([make_request(**settings_of(case))], sample_rate=48000)
+    assert song.audio.shape == (2, case["wav_len"])
+    assert song.audio.dtype == np.float32
+    theirs = {name: tensor[0].numpy() for name, tensor in golden("g_e2e", case["id"]).items() if "wav" in name}
+    middle = case["wav_len"] // 2
+    ours = {
+        "wav_head": song.audio[:, :1024],
+        "wav_mid": song.audio[:, middle : middle + 1024],
+        "wav_every101": song.audio[:, ::101],
+    }
+    difference = np.concatenate([(ours[name] - theirs[name]).ravel() for name in ours])
+    assert np.percentile(np.abs(difference), 99) <= 50 * case["wav_sensitivity"]["p99"]
+    assert np.sqrt(np.mean(difference**2)) <= 50 * case["wav_sensitivity"]["rms"]
+
+
+def test_an_engine_is_an_engine(engine: V1Engine) -> None:
+    checked: Engine = engine
+    assert checked.label == "golden, untrained"
+
+
+def test_songs_come_back_in_order_with_their_facts(engine: V1Engine, make_request: MakeRequest) -> None:
+    songs = [make_request(seed=seed, audio_duration=0.5, infer_step=2) for seed in (5, 6)]
+    first, second = engine.render(songs, sample_rate=44100)
+    assert first.frames == 5
+    assert first.audio.shape == (2, 5 * 4096)
+    assert first.sample_rate == 44100
+    assert first.model_calls == 3
+    assert set(first.stage_seconds) == {"text", "diffusion", "decode"}
+    assert first.notes == ()
+    (alone,) = engine.render(songs[1:], sample_rate=44100)
+    assert np.abs(second.audio - alone.audio).mean() < 1e-4
+    assert np.abs(second.audio - first.audio).mean() > 1e-2
+
+
+def test_requests_that_cannot_go_together_are_refused(engine: V1Engine, make_request: MakeRequest) -> None:
+    with pytest.raises(ValueError, match="2 requests do not share one micro-batch key"):
+        engine.render([make_request(), make_request(infer_step=7)], sample_rate=44100)
+
+
+def test_requests_without_a_defined_result_are_refused(engine: V1Engine, make_request: MakeRequest) -> None:
+    with pytest.raises(ValueError, match="oss_steps cannot be combined with scheduler_type heun"):
+        engine.render([make_request(scheduler_type="heun", oss_steps=(1, 3))], sample_rate=44100)
+
+
+def test_the_description_is_for_records(engine: V1Engine) -> None:
+    assert engine.describe() == {"device": "cpu", "dtype": "float32", "compiled": False, "files": []}
+    assert engine.peak_memory_bytes() is None
+
+
+def test_bfloat16_renders_much_the_same_song(
+    checkpoint: Path, lyric_tokenizer: LyricTokenizer, engine: V1Engine, make_request: MakeRequest
+) -> None:
+    files = [{"name": "weights", "bytes": 1}]
+    half = load_engine(checkpoint, lyric_tokenizer, "cpu", torch.bfloat16, False, "half", files)
+    assert half.describe() == {"device": "cpu", "dtype": "bfloat16", "compiled": False, "files": files}
+    request = make_request(audio_duration=1.0, infer_step=4, scheduler_type="pingpong")
+    (exact,), (rounded,) = (model.render([request], sample_rate=44100) for model in (engine, half))
+    assert np.isfinite(rounded.audio).all()
+    assert np.corrcoef(exact.audio.ravel(), rounded.audio.ravel())[0, 1] > 0.9

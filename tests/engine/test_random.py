@@ -1,0 +1,37 @@
+"""The draws of a song depend on its seed alone."""
+
+from __future__ import annotations
+
+import torch
+
+from acestep_batch.engine.random import song_noise
+
+SHAPE = (8, 16, 5)
+
+
+def test_draws_continue_one_generator() -> None:
+    generator = torch.Generator().manual_seed(7)
+    noise = song_noise(7, SHAPE)
+    for _ in range(3):
+        assert torch.equal(next(noise), torch.randn(SHAPE, generator=generator))
+
+
+def test_streams_disturb_neither_each_other_nor_the_global_generator() -> None:
+    state = torch.get_rng_state()
+    alone = song_noise(1, SHAPE)
+    draws_alone = [next(alone), next(alone)]
+    draws_together = [draws[0] for draws, _ in zip(zip(song_noise(1, SHAPE), song_noise(2, SHAPE)), range(2))]
+    assert all(torch.equal(one, other) for one, other in zip(draws_alone, draws_together, strict=True))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_different_seeds_give_different_songs() -> None:
+    assert not torch.equal(next(song_noise(1, SHAPE)), next(song_noise(2, SHAPE)))
+
+
+def test_first_draw_is_rounded_to_the_compute_dtype_and_later_ones_are_not() -> None:
+    noise = song_noise(7, SHAPE, first_dtype=torch.bfloat16)
+    first, second = next(noise), next(noise)
+    assert first.dtype == second.dtype == torch.float32
+    assert torch.equal(first, first.bfloat16().float())
+    assert not torch.equal(second, second.bfloat16().float())

@@ -1,0 +1,235 @@
+"""The download against a small hub on this machine; no other address is ever asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from acestep_batch.download import V1, Request, Source, disk_problem, fetch, fetch_vocabulary, parse, published_sizes
+from acestep_batch.engine.checkpoint import (
+    CLASS_KEYS,
+    LYRIC_VOCAB,
+    PUBLISHED_FILES,
+    REPOSITORY,
+    find_checkpoint,
+    missing_files,
+)
+from acestep_batch.problems import Refused
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+VOCABULARY = b'{"model": {"vocab": {"[UNK]": 1}}}'
+VOCABULARY_PATH = "/vocab.json"
+EMPTY_SAFETENSORS = (2).to_bytes(8, "little") + b"{}"
+
+
+def tiny_file(name: str) -> bytes:
+    """A file that is whole by the checkpoint's own rules."""
+    if name.endswith(".safetensors"):
+        return EMPTY_SAFETENSORS
+    return json.dumps(dict([CLASS_KEYS[name]]) if name in CLASS_KEYS else {"name": name}).encode()
+
+
+@dataclass
+class Hub:
+    """A hub that publishes tiny files of the right names, and what it was asked for."""
+
+    files: dict[str, bytes]
+    asked: list[str]
+    address: str = ""
+
+    def source(self) -> Source:
+        digest = hashlib.sha256(VOCABULARY).hexdigest()
+        return Source(REPOSITORY, "0.00 GB", self.address + VOCABULARY_PATH, digest, endpoint=self.address)
+
+    def answer(self, path: str) -> tuple[int, bytes]:
+        path = path.partition("?")[0]
+        blobs = {name: hashlib.sha1(content).hexdigest() for name, content in self.files.items()}
+        if path == VOCABULARY_PATH:
+            return 200, VOCABULARY
+        if path == f"/api/models/{REPOSITORY}/revision/main":
+            siblings = [{"rfilename": name, "size": len(self.files[name]), "blobId": blobs[name]} for name in blobs]
+            return 200, json.dumps({"id": REPOSITORY, "sha": COMMIT, "siblings": siblings}).encode()
+        if path == f"/api/models/{REPOSITORY}/tree/{COMMIT}":
+            tree = [{"type": "file", "path": n, "size": len(self.files[n]), "oid": blobs[n]} for n in blobs]
+            return 200, json.dumps(tree).encode()
+        name = path.removeprefix(f"/{REPOSITORY}/resolve/{COMMIT}/")
+        return (200, self.files[name]) if name in self.files else (404, b"{}")
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    served = Hub({name: tiny_file(name) for name in (*PUBLISHED_FILES, "unwanted.bin")}, [])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = served.answer(self.path)
+            served.asked.append(f"{self.command} {self.path}")
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", f'"{hashlib.sha1(body).hexdigest()}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing: the test looks at what was asked."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served.address = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield served
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's own cache stays as it is, and the user's own network settings do not matter."""
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return cache
+
+
+def test_a_download_tells_sizes_first_and_leaves_a_whole_checkpoint(hub: Hub, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line.startswith("free disk"):
+            assert not any("resolve" in asked for asked in hub.asked), "a file was asked for before the sizes were told"
+
+    folder = fetch(Request(tmp_path / "v1", "main"), hub.source(), say)
+    assert missing_files(folder) == []
+    assert (folder / LYRIC_VOCAB).read_bytes() == VOCABULARY
+    assert not (folder / "unwanted.bin").exists()
+    assert [line.split()[0] for line in said] == [f"{hub.source().repo_id},", "size", "to", "free", "done"]
+    assert COMMIT in said[0]
+
+
+def test_without_a_folder_it_goes_where_a_run_looks_by_itself(hub: Hub, own_cache: Path) -> None:
+    assert find_checkpoint(None) is None
+    said: list[str] = []
+    folder = fetch(Request(None, "main"), hub.source(), said.append)
+    assert folder.is_relative_to(own_cache)
+    assert find_checkpoint(None) == folder
+    assert missing_files(folder) == []
+    assert said[-1].endswith("`model=v1`")
+    hub.asked.clear()
+    fetch(Request(None, "main"), hub.source(), said.append)
+    assert not any(asked.startswith("GET") and "resolve" in asked for asked in hub.asked)
+
+
+def test_a_second_download_fetches_nothing_again(hub: Hub, tmp_path: Path) -> None:
+    said: list[str] = []
+    fetch(Request(tmp_path, "main"), hub.source(), said.append)
+    hub.asked.clear()
+    fetch(Request(tmp_path, "main"), hub.source(), said.append)
+    assert not any(asked.startswith("GET") and ("resolve" in asked or "vocab" in asked) for asked in hub.asked)
+    assert "0.00 GB of them to fetch" in said[6]
+
+
+def test_a_file_that_is_not_published_any_more_is_named(hub: Hub, tmp_path: Path) -> None:
+    del hub.files["umt5-base/tokenizer.json"]
+    with pytest.raises(Refused, match=r"no longer lists umt5-base/tokenizer\.json"):
+        fetch(Request(tmp_path / "v1", "main"), hub.source(), print)
+    assert not (tmp_path / "v1").exists()
+
+
+def test_a_file_that_arrives_broken_is_named(hub: Hub, tmp_path: Path) -> None:
+    hub.files["music_vocoder/diffusion_pytorch_model.safetensors"] = EMPTY_SAFETENSORS + b"rest"
+    with pytest.raises(Refused, match=r"music_vocoder.*cut off or damaged"):
+        fetch(Request(tmp_path, "main"), hub.source(), print)
+
+
+def test_an_unknown_revision_and_a_closed_port_are_one_line_with_a_way_out(hub: Hub, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"refused: .*check revision=.*model\.path=DIR"):
+        fetch(Request(tmp_path, "nope"), hub.source(), print)
+    closed = replace(hub.source(), endpoint="http://127.0.0.1:9")
+    with pytest.raises(Refused, match=r"127\.0\.0\.1:9 cannot be reached.*model\.path=DIR") as refusal:
+        fetch(Request(tmp_path, "main"), closed, print)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_vocabulary_that_is_not_the_known_one_is_not_kept(hub: Hub, tmp_path: Path) -> None:
+    other = replace(hub.source(), vocabulary_sha256="0" * 64)
+    with pytest.raises(Refused, match="expected 0000"):
+        fetch_vocabulary(other, tmp_path / LYRIC_VOCAB)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / LYRIC_VOCAB).write_bytes(b"an older one")
+    fetch_vocabulary(hub.source(), tmp_path / LYRIC_VOCAB)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [VOCABULARY]
+
+
+def test_a_vocabulary_that_cannot_be_fetched_is_one_line(tmp_path: Path) -> None:
+    nowhere = replace(V1, vocabulary_url="http://127.0.0.1:9/vocab.json")
+    with pytest.raises(Refused, match="cannot be fetched"):
+        fetch_vocabulary(nowhere, tmp_path / LYRIC_VOCAB)
+
+
+def test_sizes_come_from_the_hub_s_listing() -> None:
+    listed = {**dict.fromkeys(PUBLISHED_FILES, 7), "README.md": 3}
+    assert published_sizes(listed, V1) == dict.fromkeys(PUBLISHED_FILES, 7)
+    with pytest.raises(Refused):
+        published_sizes({**listed, PUBLISHED_FILES[0]: None}, V1)
+
+
+def test_a_full_disk_is_refused_with_what_is_lacking(tmp_path: Path) -> None:
+    assert disk_problem(8_280_000_000, 8_280_000_000, tmp_path) is None
+    problem = disk_problem(8_280_000_000, 5_000_000_000, tmp_path)
+    assert problem is not None
+    assert "8.28 GB" in problem.message
+    assert "free 3.28 GB" in problem.remedy
+
+
+def test_the_words_of_a_download(tmp_path: Path) -> None:
+    assert parse(["model=v1"]) == Request(None, "main")
+    assert parse(["to=" + str(tmp_path), "revision=v2", "model=v1"]) == Request(tmp_path, "v2")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "no model"),
+        (["model=v2"], "unknown model"),
+        (["model=embedded"], "comes with the package"),
+        (["v1"], "not key=value"),
+        (["model="], "not key=value"),
+        (["model=v1", "too=x"], "did you mean to"),
+        (["model=v1", "model=v1"], "twice"),
+    ],
+)
+def test_other_words_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        parse(words)
+
+
+@pytest.mark.parametrize(("offline", "words"), [("1", "HF_HUB_OFFLINE is set"), ("0", "cannot be reached")])
+def test_offline_nothing_is_attempted_and_without_network_one_line_says_so(
+    tmp_path: Path, offline: str, words: str
+) -> None:
+    environment = os.environ | {"HF_HUB_OFFLINE": offline, "HF_ENDPOINT": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, "-m", "acestep_batch", "download", "model=v1", f"to={tmp_path / 'v1'}"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "v1").exists()
