@@ -34,7 +34,7 @@ class RowAdvice:
         return advise_settings(
             settings.values,
             self.genres(settings.values["prompt"]),
-            settings.exempt,
+            frozenset(settings.values.keys() - settings.asked),  # a preset's, a profile's or the schema's own values
             hw.recommended_steps,
             hw.recommended_guidance,
             hw.name,

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 some songs failed, 2 refused before any work, 130 interrup
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Refused as refused:
         print_problems(refused.problems)
         return REFUSED
+    except BrokenPipeError:
+        # The reader (head, less) has gone; what is left to print goes nowhere, also at exit.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+        return OK
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

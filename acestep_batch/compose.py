@@ -36,10 +36,9 @@ class SongLayers:
     """Typed song parameters of a run, layer by layer."""
 
     base: Values
-    profile: Values
-    """What the hardware profile sets in ``base``."""
+    """Everything below the presets: schema, config.yaml, model, hw."""
     preset: Values
-    """What the run's shipped or own presets set."""
+    """What the run's presets set."""
     preset_file: Values
     command_line: Values
     load_preset: Callable[[str], Values]
@@ -69,15 +68,13 @@ class Settings:
     values: Values
     """Every parameter of ``schema.Generation``, typed."""
     asked: frozenset[str]
-    """Names that the user set: on the command line, in the row, the defaults or a preset file."""
-    exempt: frozenset[str]
-    """Names whose value a preset or hardware profile supplied; lint leaves them alone."""
+    """Names that the user set: on the command line, in the row, the defaults or a preset file. What a preset, a profile
+    or the schema supplied is not among them."""
 
 
 def build_run(
     config: Mapping[str, Any],
     base: Values,
-    profile: Values,
     preset: Values,
     preset_file: str | None,
     command_line: Values,
@@ -90,7 +87,7 @@ def build_run(
 
     Args:
         config: the whole configuration, resolved, by section.
-        base, profile, preset, command_line: untyped song parameters of these layers.
+        base, preset, command_line: untyped song parameters of these layers.
         preset_file: path of a preset in the guide's JSON format.
         load_preset: untyped song parameters of a preset by name; raises Refused.
 
@@ -110,7 +107,6 @@ def build_run(
 
     layers = SongLayers(
         base=song_values(_without_files(base), "configuration: ", problems),
-        profile=song_values(profile, "hw: ", problems),
         preset=song_values(preset, "preset: ", problems),
         preset_file=_preset_file(preset_file, problems),
         command_line=song_values(command_line, "", problems, folder=Path()),
@@ -222,7 +218,7 @@ def row_settings(layers: SongLayers, defaults: Row | None, row: Row) -> Settings
     values |= row.values
     values |= layers.command_line
     asked = asked | row.values.keys() | layers.command_line.keys()
-    return Settings(values, frozenset(asked), frozenset((layers.profile.keys() | presets.keys()) - asked))
+    return Settings(values, frozenset(asked))
 
 
 ONE_SONG_ID = "song"

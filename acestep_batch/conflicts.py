@@ -39,7 +39,7 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
         found.append(Conflict("bf16", "true, but v1 has no bfloat16 on macOS MPS", "bf16=false is required there"))
     if values["torch_compile"] and "torch_compile" in settings.asked and target.compile_obstacle is not None:
         found.append(Conflict("torch_compile", f"true, but {target.compile_obstacle}", "or set torch_compile=false"))
-    if target.device == "cuda" and values["device_id"] >= target.gpu_count:
+    if target.device == "cuda" and values["device_id"] >= target.gpu_count > 0:
         found.append(
             Conflict(
                 "device_id",

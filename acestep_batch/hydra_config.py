@@ -50,8 +50,6 @@ class Layers:
     """Everything, resolved, as Hydra merges it."""
     base: Mapping[str, Any]
     """Song parameters below the preset: schema, config.yaml, hw, model."""
-    profile: Mapping[str, Any]
-    """Those of them that the hardware profile's own file sets."""
     presets: tuple[str, ...]
     preset: Mapping[str, Any]
     """Song parameters that the run's presets set."""
@@ -245,7 +243,6 @@ class Composer:
         return Layers(
             config=config,
             base=_container(self._compose(self.config_name, below))["generation"],
-            profile=_container(self._compose(f"hw/{choices['hw']}")).get("generation", {}),
             presets=presets,
             preset=merged,
             preset_file=config[PRESET_FILE],

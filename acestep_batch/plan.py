@@ -92,7 +92,7 @@ class RowChecker:
         seeds = settings.values["actual_seeds"]
         listed = isinstance(seeds, tuple) and len(seeds) > 1
         genres = self.advice.genres(settings.values["prompt"])
-        key = (listed, genres, settings.exempt, settings.asked, *(value for name, value in settings.values.items() if name not in _PER_SONG))
+        key = (listed, genres, settings.asked, *(value for name, value in settings.values.items() if name not in _PER_SONG))
         if key not in self._settings_seen:
             if len(self._settings_seen) > 10_000:
                 self._settings_seen.clear()

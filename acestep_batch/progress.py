@@ -6,14 +6,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from acestep_batch.engine.base import StepCallback
-from acestep_batch.engine.load import EngineKey
 from acestep_batch.plan import CheckedRow, Song
 from acestep_batch.record import Outcome
 
@@ -70,11 +69,6 @@ class RunProgress:
     steps_bar: TaskID
     done: int = 0
     failed: int = 0
-    _titles: dict[int, str] = field(default_factory=dict)
-
-    def loading(self, key: EngineKey) -> None:
-        """The weights for the next songs are about to be loaded."""
-        self._say(f"loading {key.model} on {key.device} ({'bfloat16' if key.bf16 else 'float32'})")
 
     def batch(self, songs: Sequence[Song]) -> StepCallback:
         """A micro-batch starts; returns what counts its steps."""

@@ -31,7 +31,6 @@ EngineLoader = Callable[[EngineKey], Engine]
 class Watcher(Protocol):
     """Sees a run as it goes; drawing it is its own business."""
 
-    def loading(self, key: EngineKey) -> None: ...
     def batch(self, songs: Sequence[Song]) -> StepCallback: ...
     def finished(self, outcome: Outcome) -> None: ...
 
@@ -68,7 +67,6 @@ def render(job: Job, load: EngineLoader, watcher: Watcher) -> Iterator[Outcome]:
     for position, song in enumerate(job.songs):
         by_engine.setdefault(engine_key(song, job.target), []).append(position)
     for key, positions in by_engine.items():
-        watcher.loading(key)
         engine = load(key)
         for batch in _micro_batches(job, engine, positions):
             for position, result, seconds in _render_batch(job, engine, batch, watcher):

@@ -36,7 +36,7 @@ def typed_run(cell: Layers) -> Run:
     if texts and not chosen:
         config = {**config, "manifest": {**config["manifest"], "path": None}}
     return build_run(
-        config, cell.base, cell.profile, cell.preset, cell.preset_file, cell.command_line, cell.load_preset, cell.presets,
+        config, cell.base, cell.preset, cell.preset_file, cell.command_line, cell.load_preset, cell.presets,
         cell.overrides, cell.swept,
     )  # fmt: skip
 
@@ -78,14 +78,20 @@ def _typed_runs(cells: Sequence[Layers]) -> list[Run]:
 
 
 def _carry_out(checked: Sequence[Preflight], is_sweep: bool, machine: Machine, out: Console) -> int:
-    from acestep_batch.engine.load import load_engine
+    from acestep_batch.engine.base import Engine
+    from acestep_batch.engine.load import EngineKey, load_engine
     from acestep_batch.execute import RunResult, execute
     from acestep_batch.outputs.atomic import make_folder
     from acestep_batch.outputs.folders import claim_version
     from acestep_batch.outputs.names import safe_name, shortened
     from acestep_batch.summary import SummaryFiles
 
-    load = lru_cache(maxsize=1)(load_engine)
+    @lru_cache(maxsize=1)
+    def load(key: EngineKey) -> Engine:
+        """Weights stay loaded from song to song and from cell to cell."""
+        out.print(f"loading {key.model} on {key.device} in {'bfloat16' if key.bf16 else 'float32'}")
+        return load_engine(key)
+
     first = checked[0]
     folder = claim_version(Path(first.run.output.root), first.name)
     summary = SummaryFiles(folder) if is_sweep else None

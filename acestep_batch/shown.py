@@ -100,26 +100,26 @@ def _planned(checked: Preflight) -> list[tuple[str, ...]]:
 
 def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> None:
     """What was made and where, failures again at the end."""
-    records = [(result, record) for result in results for record in result.records]
-    failed = [(result, record) for result, record in records if record["status"] != "ok"]
-    labels = sorted({str(record["model"]) for _, record in records if "model" in record})
-    lines = [_result_line(result, record, folder) for result, record in records[:_ROWS_SHOWN]]
+    records = [record for result in results for record in result.records]
+    failed = [record for record in records if record["status"] != "ok"]
+    labels = sorted({str(record["model"]) for record in records if "model" in record})
+    lines = [_result_line(record) for record in records[:_ROWS_SHOWN]]
     if lines:
         _table(out, ("id", "seed", "audio", "time", "file"), lines, title=f"model: {', '.join(labels) or 'none'}")
     if len(records) > _ROWS_SHOWN:
         _plain(out, f"... and {len(records) - _ROWS_SHOWN:,} more")
-    for _, record in failed[:_ROWS_SHOWN]:
+    for record in failed[:_ROWS_SHOWN]:
         _plain(out, f"failed: {record['id']}: {record['error']}")
     _plain(out, f"{len(records) - len(failed)} songs made, {len(failed)} failed")
     _plain(out, f"folder:  {folder}")
     _plain(out, f"summary: {folder / 'summary.csv'}")
 
 
-def _result_line(result: RunResult, record: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+def _result_line(record: Mapping[str, Any]) -> tuple[str, ...]:
     if record["status"] != "ok":
         return str(record["id"]), str(record.get("seed", "-")), "-", "-", "FAILED"
-    files = [result.folder / name for name in record["files"]]
-    shown = files[0].relative_to(folder).as_posix() if files[0].is_relative_to(folder) else str(files[0])
+    files = [Path(name) for name in record["files"]]
+    shown = str(files[0]) if files[0].is_absolute() else files[0].name
     more = f" +{len(files) - 1}" if len(files) > 1 else ""
     return str(record["id"]), str(record["seed"]), f"{record['duration_s']:.1f} s", f"{record['seconds']:.1f} s", shown + more
 

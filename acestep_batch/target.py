@@ -26,6 +26,8 @@ class Target:
 
     model: str
     device: str
+    profile_device: str
+    """The device that the hardware profile is for; another one where the embedded model stands in for a missing GPU."""
     batch_size: int
     gpu_count: int
     compile_obstacle: str | None
@@ -43,9 +45,13 @@ class Target:
         """
         values = dict(settings.values)
         notes = []
-        if values["torch_compile"] and self.compile_obstacle is not None:
-            values["torch_compile"] = False
-            notes.append(f"torch_compile: eager instead, {self.compile_obstacle}")
+        if values["torch_compile"] and "torch_compile" not in settings.asked:
+            obstacle = self.compile_obstacle
+            if self.device != self.profile_device:
+                obstacle = f"the profile means {self.profile_device}, the device is {self.device}"
+            if obstacle is not None:
+                values["torch_compile"] = False
+                notes.append(f"torch_compile: eager instead, {obstacle}")
         if values["bf16"] and self.device != "cuda" and "bf16" not in settings.asked:
             values["bf16"] = False
             notes.append(f"bf16: float32 instead, the device is {self.device}")
@@ -83,6 +89,7 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
     return Target(
         model=run.model.name,
         device=device,
+        profile_device=run.hw.device,
         batch_size=asked if isinstance(asked, int) else SONGS_AT_ONCE_ON_GPU if device == "cuda" else 1,
         gpu_count=len(machine.gpus),
         compile_obstacle=compile_obstacle(device, machine.os),

@@ -22,16 +22,17 @@ from acestep_batch.engine.embedded_text import (
     embedded_lyric_ids,
     text_tokenizer_path,
 )
-from acestep_batch.engine.v1.autoencoder import MusicDecoder, build_autoencoder, build_vocoder
+from acestep_batch.engine.v1.autoencoder import MusicDecoder
+from acestep_batch.engine.v1.loading import TIED_EMBEDDING
 from acestep_batch.engine.v1.pipeline import V1Engine
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
-from acestep_batch.engine.v1.vocoder import ADaMoSHiFiGANV1, VocoderConfig
+from acestep_batch.engine.v1.vocoder import ADaMoSHiFiGANV1, VocoderConfig, fold_weight_norm
 
 LABEL = "embedded, untrained"
 
 TEXT_WIDTH = 32
-# Depths are the published ones: entropy-rectifying guidance names layers by their index.
+# The depths of transformer and encoders are the published ones: entropy-rectifying guidance counts their layers.
 TRANSFORMER_CONFIG: Mapping[str, Any] = {
     "num_layers": 24,
     "inner_dim": 32,
@@ -46,7 +47,7 @@ TRANSFORMER_CONFIG: Mapping[str, Any] = {
     "lyric_encoder_linear_units": 64,
     "lyric_encoder_num_blocks": 6,
 }
-TEXT_CONFIG: Mapping[str, Any] = {
+TEXT_ENCODER_CONFIG: Mapping[str, Any] = {
     "d_model": TEXT_WIDTH,
     "d_kv": 8,
     "d_ff": 64,
@@ -70,9 +71,6 @@ AUTOENCODER_CONFIG: Mapping[str, Any] = {
     "decoder_qkv_multiscales": [[], [], [5], [5]],
     "upsample_block_type": "interpolate",
     "downsample_block_type": "Conv",
-    "decoder_norm_types": "rms_norm",
-    "decoder_act_fns": "silu",
-    "scaling_factor": 0.41407,
 }
 VOCODER_CONFIG: Mapping[str, Any] = {
     "depths": [1, 1, 2, 1],
@@ -82,40 +80,78 @@ VOCODER_CONFIG: Mapping[str, Any] = {
     "num_mels": 32,
     "upsample_initial_channel": 128,
 }
+GAINS: Mapping[str, float] = {"music_vocoder.head.ups": 1.6, "music_vocoder.head.conv_post": 1.2}
+"""Layers that are not of unit gain: they make up for what the activations between them take, and set the loudness."""
 
 
 def load_embedded_engine(device: str, dtype: torch.dtype, compile_transformer: bool) -> V1Engine:
-    """The embedded model as an engine, made in well under a second."""
+    """The embedded model as an engine; its weights are drawn here, in a fraction of a second."""
+    vocoder_config = VocoderConfig.from_dict(VOCODER_CONFIG)
+    tokenizer = Tokenizer.from_file(str(text_tokenizer_path()))
     with torch.device("meta"):
         transformer = ACEStepTransformer2DModel.from_config(dict(TRANSFORMER_CONFIG))
-        tokenizer = Tokenizer.from_file(str(text_tokenizer_path()))
-        text = UMT5EncoderModel(UMT5Config(vocab_size=tokenizer.get_vocab_size(), **TEXT_CONFIG))
+        text_model = UMT5EncoderModel(UMT5Config(vocab_size=tokenizer.get_vocab_size(), **TEXT_ENCODER_CONFIG))
+        text_model.set_input_embeddings(text_model.shared)
         dcae = AutoencoderDC.from_config(dict(AUTOENCODER_CONFIG))
-        vocoder = ADaMoSHiFiGANV1(VocoderConfig.from_dict(VOCODER_CONFIG))
-    text.set_input_embeddings(text.shared)
-    weights = {name: draw_weights(name, c) for name, c in (("t", transformer), ("x", text), ("d", dcae), ("v", vocoder))}
-    vw = weights["v"] | {f"mel_transform.{k}": v for k, v in VocoderConfig.from_dict(VOCODER_CONFIG).mel_transform().state_dict().items()}
-    for m, k in ((transformer, "t"), (text, "x")):
-        print(m.load_state_dict({a: b.to(device, dtype) for a, b in weights[k].items()}, strict=False, assign=True))
-        m.eval().requires_grad_(False)
-    decoder = MusicDecoder(build_autoencoder(AUTOENCODER_CONFIG, weights["d"]), build_vocoder(VOCODER_CONFIG, vw), dtype, device)
-    return V1Engine(transformer, TextEncoder(text, tokenizer), embedded_lyric_ids, decoder, LABEL, compile_transformer, [])
+        vocoder = ADaMoSHiFiGANV1(vocoder_config)
+    models: dict[str, nn.Module] = {
+        "ace_step_transformer": transformer,
+        "umt5-base": text_model,
+        "music_dcae_f8c8": dcae,
+        "music_vocoder": vocoder,
+    }
+    weights = {component: draw_weights(component, model) for component, model in models.items()}
+    # What follows from the weights and sizes is neither drawn nor part of the identity.
+    derived: dict[str, dict[str, Tensor]] = {
+        "umt5-base": {TIED_EMBEDDING: weights["umt5-base"]["shared.weight"]},
+        "music_vocoder": {
+            f"mel_transform.{name}": value for name, value in vocoder_config.mel_transform().state_dict().items()
+        },
+    }
+    for component, model in models.items():
+        model.load_state_dict(weights[component] | derived.get(component, {}), assign=True)
+        model.eval().requires_grad_(False)
+    fold_weight_norm(vocoder)
+    return V1Engine(
+        transformer=transformer.to(device, dtype),
+        text_encoder=TextEncoder(text_model.to(device, dtype), tokenizer),
+        lyric_tokenizer=embedded_lyric_ids,
+        decoder=MusicDecoder(dcae, vocoder, dtype, device),
+        label=LABEL,
+        compile_transformer=compile_transformer,
+        files=[identity(weights)],
+    )
 
 
 def draw_weights(component: str, model: nn.Module) -> dict[str, Tensor]:
-    return {name: draw(f"{component}.{name}", tuple(p.shape)) for name, p in model.named_parameters()}
+    """Weights for the parameters of ``model``, which may lie on the meta device; float32 on the CPU."""
+    return {name: _draw(f"{component}.{name}", tuple(value.shape)) for name, value in model.named_parameters()}
 
-import os
-G=eval(os.environ.get("G","{}"))
-def draw(name: str, shape: tuple[int, ...]) -> Tensor:
+
+def _draw(name: str, shape: tuple[int, ...]) -> Tensor:
+    """One parameter, from its own stream, so that it depends on its name and shape alone.
+
+    Biases are 0, norms 1, matrices and filters keep the power of their input. The draws are uniform: NumPy has frozen
+    that stream (NEP 19), and unlike the normal one it needs no logarithm, whose last bit differs between machines.
+    """
+    gain = next((gain for layer, gain in GAINS.items() if name.startswith(layer)), 1.0)
     if name.endswith("bias"):
         return torch.zeros(shape)
     if name.endswith("weight_g"):
-        g = [v for k,v in G.items() if k in name]
-        return torch.full(shape, g[0] if g else 1.0)
+        return torch.full(shape, gain)
     if len(shape) == 1:
         return torch.ones(shape)
-    u = np.random.RandomState(zlib.crc32(name.encode())).random_sample(shape)
-    scale = math.sqrt(12 / math.prod(shape[1:]))
-    g = [v for k,v in G.items() if k in name]
-    return torch.from_numpy(((u - 0.5) * scale * (g[0] if g else 1)).astype(np.float32))
+    uniform = np.random.RandomState(zlib.crc32(name.encode())).random_sample(shape)
+    width = math.sqrt(12 / math.prod(shape[1:]))  # of a uniform distribution with variance 1 / fan-in
+    return torch.from_numpy(((uniform - 0.5) * width).astype(np.float32))
+
+
+def identity(weights: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
+    """The weights as one entry of a record's file list: size in bytes and sha256 over names and values."""
+    digest, size = hashlib.sha256(), 0
+    for component, tensors in sorted(weights.items()):
+        for name, tensor in sorted(tensors.items()):
+            content = tensor.numpy().astype("<f4").tobytes()
+            digest.update(f"{component}.{name}".encode() + content)
+            size += len(content)
+    return {"path": LABEL, "size": size, "sha256": digest.hexdigest()}

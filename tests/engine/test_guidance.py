@@ -47,9 +47,7 @@ def test_every_kind_equals_reference(name: str, golden: Golden) -> None:
         assert_equals_reference(apg(cond, uncond, scale, 0.0)[0], theirs["apg_nomomentum"])
         assert_equals_reference(cfg(cond, uncond, scale), theirs["cfg"])
         assert_equals_reference(cfg_star(cond, uncond, scale, step["cfg_star_i"]), theirs["cfg_star"])
-        both = double_condition(
-            cond, text_only, uncond, step["guidance_scale_text"], step["guidance_scale_lyric"]
-        )
+        both = double_condition(cond, text_only, uncond, step["guidance_scale_text"], step["guidance_scale_lyric"])
         assert_equals_reference(both, theirs["double"])
 
 

@@ -42,9 +42,7 @@ def settings_of(case: dict[str, Any]) -> dict[str, Any]:
     return {name: case["params"][name] for name in names}
 
 
-@pytest.mark.parametrize(
-    "case", CASES, ids=lambda case: case["id"]
-)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_waveform_equals_reference(
     case: dict[str, Any], engine: V1Engine, make_request: MakeRequest, golden: Golden
 ) -> None:

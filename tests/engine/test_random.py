@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import torch
 
 from acestep_batch.engine.random import song_noise
@@ -18,10 +20,9 @@ def test_draws_continue_one_generator() -> None:
 
 def test_streams_disturb_neither_each_other_nor_the_global_generator() -> None:
     state = torch.get_rng_state()
-    alone = song_noise(1, SHAPE)
-    draws_alone = [next(alone), next(alone)]
-    draws_together = [draws[0] for draws, _ in zip(zip(song_noise(1, SHAPE), song_noise(2, SHAPE)), range(2))]
-    assert all(torch.equal(one, other) for one, other in zip(draws_alone, draws_together, strict=True))
+    alone = islice(song_noise(1, SHAPE), 3)
+    together = islice(zip(song_noise(1, SHAPE), song_noise(2, SHAPE), strict=True), 3)
+    assert all(torch.equal(draw, draws[0]) for draw, draws in zip(alone, together, strict=True))
     assert torch.equal(torch.get_rng_state(), state)
 
 

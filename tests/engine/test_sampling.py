@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def test_noise_and_model_calls_equal_reference(
 ) -> None:
     requests = requests_of(case)
     calls: list[tuple[float, str, bool]] = []
+    inputs: list[Tensor] = []
 
     def record(_module: object, args: tuple[Any, ...]) -> None:
         latents, time, conditioning = args
@@ -68,14 +70,12 @@ def test_noise_and_model_calls_equal_reference(
         weakened = (conditioning.query_scale < 1).flatten().tolist()
         for item in range(0, len(latents), len(requests)):
             calls.append((time.item(), names[item // len(requests)], weakened[item]))
-        if len(calls) <= len(names):
-            first_inputs.append(latents[: len(requests)])
+        inputs.append(latents[: len(requests)])
 
-    first_inputs: list[Tensor] = []
     with transformer.register_forward_pre_hook(record):
         render(requests)
-    noise = torch.stack([golden("g_e2e", "noise")[f"{seed}.{case['latent_shape'][-1]}"] for seed in case["actual_seeds"]])
-    assert torch.equal(first_inputs[0], noise)
+    frames, noise = case["latent_shape"][-1], golden("g_e2e", "noise")
+    assert torch.equal(inputs[0], torch.stack([noise[f"{seed}.{frames}"] for seed in case["actual_seeds"]]))
     assert calls == [(pytest.approx(time, abs=1e-4), name, weakened) for time, name, weakened in case["calls"]]
     assert [model_calls(request) for request in requests] == [case["n_model_calls"]] * len(requests)
 
@@ -105,8 +105,8 @@ def test_a_song_does_not_depend_on_its_batch(
     batch = render(songs)
     cpu = torch.device("cpu")
     for item, song in enumerate(songs):
-        draws = zip(batch_noise(songs, cpu, torch.float32), batch_noise([song], cpu, torch.float32), range(3))
-        assert all(torch.equal(together[item], alone[0]) for together, alone, _ in draws)
+        together, alone = (islice(batch_noise(those, cpu, torch.float32), 3) for those in (songs, [song]))
+        assert all(torch.equal(many[item], one[0]) for many, one in zip(together, alone, strict=True))
         torch.testing.assert_close(batch[item], render([song])[0], rtol=0, atol=1e-4)
 
 

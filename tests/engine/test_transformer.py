@@ -58,9 +58,7 @@ def test_decode_equals_reference(case: dict[str, Any], transformer: ACEStepTrans
     given = golden("c_transformer", case["id"])
     conditioning = condition(transformer, golden("c_transformer", case["encoder"]), case["erg_diffusion"])
     frame_mask = given["attention_mask"]
-    velocity = transformer(
-        given["x"], given["timestep"], conditioning, None if frame_mask.all() else frame_mask.bool()
-    )
+    velocity = transformer(given["x"], given["timestep"], conditioning, None if frame_mask.all() else frame_mask.bool())
     assert_equals_reference(velocity, given["out"])
 
 
@@ -68,7 +66,8 @@ def test_decode_equals_reference(case: dict[str, Any], transformer: ACEStepTrans
 def test_all_true_masks_change_nothing(transformer: ACEStepTransformer2DModel, golden: Golden) -> None:
     case, encoded = golden("c_transformer", "dec.w32"), golden("c_transformer", "enc.basic")
     plain = condition(transformer, encoded, erg=False)
-    masked = transformer.condition(encoded["out"], torch.ones(encoded["out"].shape[:2], dtype=torch.bool), torch.ones(1))
+    nothing_padded = torch.ones(encoded["out"].shape[:2], dtype=torch.bool)
+    masked = transformer.condition(encoded["out"], nothing_padded, torch.ones(1))
     torch.testing.assert_close(
         transformer(case["x"], case["timestep"], plain),
         transformer(case["x"], case["timestep"], masked, torch.ones(1, 32, dtype=torch.bool)),
@@ -100,6 +99,7 @@ def test_first_items_of_a_conditioning(transformer: ACEStepTransformer2DModel, g
     assert_equals_reference(first, case["out"][:1])
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_forward_is_one_graph(transformer: ACEStepTransformer2DModel, golden: Golden) -> None:
     case = golden("c_transformer", "dec.w7")

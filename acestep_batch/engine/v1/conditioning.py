@@ -83,7 +83,7 @@ class Conditioner:
     def _states(self, request: SongRequest, branch: Branch) -> Tensor:
         """[1, S, D] of one branch; S is the same for all branches of a song."""
         text = self._text(request, branch)
-        speaker = text.new_zeros(1, self._transformer.config.speaker_embedding_dim)
+        speaker = text.new_zeros(1, self._transformer.speaker_embedder.in_features)
         return self._transformer.join(speaker, text, self._lyrics(request, branch))
 
     def _text(self, request: SongRequest, branch: Branch) -> Tensor:
@@ -99,7 +99,7 @@ class Conditioner:
         if not request.lyrics:
             # The reference puts one masked token here, which weighs nothing: as good as none.
             model = self._transformer
-            return torch.zeros(1, 0, model.config.inner_dim, device=model.device, dtype=model.dtype)
+            return torch.zeros(1, 0, model.lyric_proj.out_features, device=model.device, dtype=model.dtype)
         if branch is Branch.COND:
             return self._encode_lyrics(request.lyrics, 1.0)
         if request.use_erg_lyric:

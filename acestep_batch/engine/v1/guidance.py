@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from acestep_batch.engine.base import SongRequest
@@ -29,9 +28,10 @@ def guide(
     only, unconditional); ``requests`` share the kind of guidance and differ in its scales.
     """
     if len(velocities) == 3:
-        text_scale = per_song([request.guidance_scale_text for request in requests], velocities[0])
-        lyric_scale = per_song([request.guidance_scale_lyric for request in requests], velocities[0])
-        return double_condition(*velocities, text_scale, lyric_scale), momentum
+        cond, text_only, uncond = velocities
+        text_scale = per_song([request.guidance_scale_text for request in requests], cond)
+        lyric_scale = per_song([request.guidance_scale_lyric for request in requests], cond)
+        return double_condition(cond, text_only, uncond, text_scale, lyric_scale), momentum
     cond, uncond = velocities
     scale = per_song([guidance_scale_at(request, call) for request in requests], cond)
     match requests[0].cfg_type:
@@ -72,7 +72,7 @@ def apg(cond: Tensor, uncond: Tensor, scale: Tensor | float, momentum: Tensor | 
     momentum = cond - uncond + APG_MOMENTUM * momentum
     plane = (-1, -2)
     limited = momentum * (APG_NORM_LIMIT / momentum.norm(dim=plane, keepdim=True)).clamp(max=1.0)
-    direction = F.normalize(cond, dim=plane)
+    direction = cond / cond.norm(dim=plane, keepdim=True).clamp(min=1e-12)
     orthogonal = limited - (limited * direction).sum(plane, keepdim=True) * direction
     return cond + (scale - 1) * orthogonal, momentum
 

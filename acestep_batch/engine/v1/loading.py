@@ -54,7 +54,7 @@ def load_transformer(folder: Path, dtype: torch.dtype, device: str) -> ACEStepTr
     """The diffusion transformer; parameters that inference never reads are not read from the file either."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with torch.device("meta"):
-        model = ACEStepTransformer2DModel.from_config(config)
+        model: ACEStepTransformer2DModel = ACEStepTransformer2DModel.from_config(config)
     load_weights(model, folder / "diffusion_pytorch_model.safetensors", dtype, device, ignored=UNUSED_PARAMETERS)
     return model
 

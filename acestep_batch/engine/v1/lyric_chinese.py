@@ -40,7 +40,8 @@ _TWO_BETWEEN_LETTERS = re.compile("([a-zA-Z]+二[a-zA-Z]+)")
 
 _PUNCTUATION = (
     string.punctuation
-    + "！？｡。＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､、〃《》「」『』【】〔〕〖〗〘〙〚〛〜〝〞〟〰〾〿–—‘’‛“”„‟…‧﹏·〈〉"
+    + "！？｡。＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､、〃"
+    + "《》「」『』【】〔〕〖〗〘〙〚〛〜〝〞〟〰〾〿–—‘’‛“”„‟…‧﹏·〈〉"
 )
 _TO_COMMA = str.maketrans(dict.fromkeys(_PUNCTUATION, ","))
 

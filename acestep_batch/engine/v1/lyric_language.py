@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 _LATIN = "a-zA-Zàáâãäåæçèéêëìíîïðñòóôõöùúûüýþÿđơưăảạắằẳẵặấầẩẫậẻẽẹếềểễệỉĩịỏọốồổỗộớờởỡợủũụứừửữựỷỹ"
@@ -130,7 +131,7 @@ class _Segmenter:
             self._add(clause, *self._candidates(clause, ends_line and is_last))
 
     def _candidates(self, clause: str, ends_line: bool) -> tuple[str, ...]:
-        letters = _letters(re.sub(r"\d+", "", clause))
+        letters = _letters(_without_digits(clause))
         language, score = _classify(letters)
         if language != "zh" and all(_HAN.match(letter) for letter in letters.replace(" ", "")):
             language, score = "zh", 1.0
@@ -187,19 +188,22 @@ def _clauses(text: str) -> Iterator[tuple[str, bool]]:
     """Words with the punctuation around them, and whether they end the text; one or two letters join what follows."""
     pieces = _PUNCTUATION.split(text)
     clause = ""
-    for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
+    for piece, following in pairwise(pieces):
         clause += piece
-        is_last = following is None
-        is_complete = is_last or (
-            _has_words(clause) and _has_words(following) and len(_letters(re.sub(r"\d+", "", clause))) > 2
-        )
-        if clause and is_complete:
-            yield clause, is_last
+        if _has_words(clause) and _has_words(following) and len(_letters(_without_digits(clause))) > 2:
+            yield clause, False
             clause = ""
+    clause += pieces[-1]
+    if clause:
+        yield clause, True
 
 
 def _has_words(text: str) -> bool:
     return re.search(r"\w", text) is not None
+
+
+def _without_digits(text: str) -> str:
+    return re.sub(r"\d+", "", text)
 
 
 def _is_number(text: str) -> bool:

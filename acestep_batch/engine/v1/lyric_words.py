@@ -103,7 +103,6 @@ ORDINAL_ENDINGS: dict[str, str] = {
     "it": "º|°|ª|o|a|i|e",
     "pl": "º|ª|st|nd|rd|th",
     "ar": "ون|ين|ث|ر|ى",
-    "cs": r"\.(?=\s|$)",
     "ru": "-й|-я|-е|-ое|-ье|-го",
     "nl": "de|ste|e",
     "tr": r"\.|inci|nci|uncu|üncü",

@@ -59,10 +59,12 @@ class LyricTokenizer:
             self._tokenizer = Tokenizer.from_file(str(vocab_path))
         except Exception as error:  # tokenizers has no exception type of its own
             raise refuse(str(vocab_path), f"is not a vocabulary of the tokenizers library ({error})", remedy) from error
+        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
         needed = [_START, _SPACE, *(_language_token(language) for language in LYRIC_LANGUAGES)]
-        missing = [token for token in needed if self._tokenizer.token_to_id(token) is None]
+        missing = [token for token in needed if token not in vocabulary]
         if missing:
             raise refuse(str(vocab_path), f"the vocabulary lacks the tokens {', '.join(missing)}", remedy)
+        self._start, self._space = vocabulary[_START], vocabulary[_SPACE]
 
     def __call__(self, lyrics: str, lyrics_language: str | None = None) -> list[int]:
         """Token ids of whole lyrics: the start token, then every line and the token that ends it.
@@ -72,9 +74,9 @@ class LyricTokenizer:
         ``lyrics_language``.
         """
         if lyrics_language is not None and lyrics_language not in LYRIC_LANGUAGES:
-            known = ", ".join(LYRIC_LANGUAGES)
-            raise refuse("lyrics_language", f"{lyrics_language!r} is not a language of the lyric encoder", f"use {known}")
-        ids = [self._tokenizer.token_to_id(_START)]
+            problem = f"{lyrics_language!r} is not a language of the lyric encoder"
+            raise refuse("lyrics_language", problem, f"use {', '.join(LYRIC_LANGUAGES)}")
+        ids = [self._start]
         problems: list[Problem] = []
         for number, line in enumerate(lyrics.split("\n"), start=1):
             if line.strip():
@@ -82,7 +84,7 @@ class LyricTokenizer:
                     ids += self.line(line, lyrics_language).ids
                 except Exception as error:  # whatever a library raises, the line must not be lost without a word
                     problems.append(_problem(number, line, error))
-            ids.append(self._tokenizer.token_to_id(_SPACE))
+            ids.append(self._space)
         if problems:
             raise Refused(problems)
         return ids

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from torch import Tensor
 
@@ -24,7 +25,7 @@ def omega_gain(omega_scale: float) -> float:
 
 def euler(velocity: Velocity, x: Tensor, sigmas: Tensor, gain: Tensor | float, noise: Iterator[Tensor]) -> Tensor:
     """Euler's method: one model call a step. Draws no noise."""
-    for call, (sigma, sigma_next) in enumerate(_steps(sigmas)):
+    for call, (sigma, sigma_next) in enumerate(pairwise(sigmas.tolist())):
         x = _advance(x, (sigma_next - sigma) * velocity(x, call), gain)
     return x
 
@@ -48,18 +49,13 @@ def heun(velocity: Velocity, x: Tensor, sigmas: Tensor, gain: Tensor | float, no
 
 def pingpong(velocity: Velocity, x: Tensor, sigmas: Tensor, gain: Tensor | float, noise: Iterator[Tensor]) -> Tensor:
     """Jump to the data that the velocity points at, then add fresh noise of the next level. Ignores ``gain``."""
-    for call, (sigma, sigma_next) in enumerate(_steps(sigmas)):
+    for call, (sigma, sigma_next) in enumerate(pairwise(sigmas.tolist())):
         data = x - sigma * velocity(x, call)
         x = (1 - sigma_next) * data + sigma_next * next(noise)
     return x
 
 
 SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "pingpong": pingpong}
-
-
-def _steps(sigmas: Tensor) -> list[tuple[float, float]]:
-    levels = sigmas.tolist()
-    return list(zip(levels[:-1], levels[1:], strict=True))
 
 
 def _advance(x: Tensor, update: Tensor, gain: Tensor | float) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -12,6 +13,8 @@ from transformers import UMT5EncoderModel
 
 MAX_TOKENS = 256
 """A longer prompt is cut here, as in the reference implementation (ace-step/ACE-Step at d612523)."""
+
+PAD_ID = 0
 
 ERG_BLOCKS = (8, 9)
 """Blocks whose query entropy-rectifying guidance weakens (same source)."""
@@ -23,9 +26,8 @@ class TextEncoder:
     def __init__(self, model: UMT5EncoderModel, tokenizer: Tokenizer) -> None:
         self.model = model
         self._tokenizer = tokenizer
-        pad_id = model.config.pad_token_id
         tokenizer.enable_truncation(MAX_TOKENS)
-        tokenizer.enable_padding(pad_id=pad_id, pad_token=tokenizer.id_to_token(pad_id))
+        tokenizer.enable_padding(pad_id=PAD_ID)
 
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids [B, T] and their mask [B, T], which is False for padding at the end; both on the CPU."""
@@ -41,7 +43,8 @@ class TextEncoder:
         ids, mask = (tensor.to(self.model.device) for tensor in self.tokenize(prompts))
         with ExitStack() as hooks:
             if query_scale != 1.0:
+                blocks: Any = self.model.encoder.block
                 for index in ERG_BLOCKS:
-                    query = self.model.encoder.block[index].layer[0].SelfAttention.q
+                    query = blocks[index].layer[0].SelfAttention.q
                     hooks.enter_context(query.register_forward_hook(lambda _module, _args, out: out * query_scale))
             return self.model(input_ids=ids, attention_mask=mask).last_hidden_state, mask

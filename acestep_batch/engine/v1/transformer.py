@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.loaders import PeftAdapterMixin
+from diffusers.loaders.peft import PeftAdapterMixin
 from diffusers.models.embeddings import TimestepEmbedding, get_timestep_embedding
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
@@ -137,7 +138,7 @@ class ACEStepTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):  # t
         ``mask`` [B, S] is False for padding, None where there is none; ``query_scale`` [B] as in ``Conditioning``.
         """
         rotary = rotary_table(states.shape[1], self.head_dim, self.rope_theta, states.device)
-        pairs = [block.cross_attn.project(states, rotary) for block in self.transformer_blocks]
+        pairs = [cast(TransformerBlock, block).cross_attn.project(states, rotary) for block in self.transformer_blocks]
         return Conditioning(
             keys=tuple(key for key, _ in pairs),
             values=tuple(value for _, value in pairs),

@@ -1,0 +1,42 @@
+"""``python -m acestep_batch presets``: the groups, and every preset with its values as overrides."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from acestep_batch.parameter import plain_number
+
+
+def run(words: Sequence[str], conf: Path) -> int:
+    """Print groups and presets, the shipped ones and those of ``--config-dir``; returns the exit code."""
+    from acestep_batch.hydra_config import GROUPS, composer
+
+    parser = argparse.ArgumentParser(prog="python -m acestep_batch presets", description=__doc__)
+    parser.add_argument("--config-dir", "-cd", help="a folder with presets of your own in DIR/preset/")
+    flags = parser.parse_args(words)
+    with composer(conf, flags.config_dir, "config") as opened:
+        for group in GROUPS:
+            plus = "+" if group == "preset" else ""
+            print(f"{plus}{group}=  {', '.join(opened.options(group))}")
+        for name in opened.options("preset"):
+            values = " ".join(f"{key}={_text(value)}" for key, value in opened.load_preset(name).items())
+            print(f"\n{name}: {_description(conf / 'preset' / f'{name}.yaml')}")
+            print(textwrap.fill(values, 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
+    return 0
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return plain_number(value) if isinstance(value, int | float) else str(value)
+
+
+def _description(file: Path) -> str:
+    """What the comment at the top of a preset's file says; presets from elsewhere have none here."""
+    if not file.is_file():
+        return "your own"
+    comments = [line[1:].strip() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    return " ".join(comment for comment in comments if not comment.startswith("@"))

@@ -1,0 +1,193 @@
+"""Help, tables and the editors' JSON schema, all made from the schema; ``python -m acestep_batch.reference`` writes them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from acestep_batch.parameter import Parameter, plain_number
+from acestep_batch.schema import (
+    COMMON_PATTERNS,
+    PARAMETERS,
+    RECORD_KEYS,
+    SONG,
+    TEXT_FILES,
+)
+
+USAGE = """\
+usage: python -m acestep_batch [hw=NAME] [model=NAME] [+preset=NAME] [manifest.path=FILE] [key=value ...]
+       python -m acestep_batch -m key=1,2,3 ...       a sweep: one run for each combination
+       python -m acestep_batch doctor | download model=v1 [to=DIR] | presets
+
+Without arguments the four demo songs are rendered. dry_run=true checks everything and renders nothing.
+--cfg job --resolve prints the whole configuration; --config-dir DIR adds your own presets and profiles.
+"""
+
+_TITLES = {
+    "generation": "Song parameters (generation.NAME= or NAME=, and columns of a manifest)",
+    "hw": "hw.", "model": "model.", "manifest": "manifest.", "output": "output.", "": "Run",
+}  # fmt: skip
+
+
+def help_text(conf: Path) -> str:
+    """What ``--help`` prints: usage, groups, and every parameter with its default and what is allowed."""
+    groups = [f"  {folder.name:<10}{', '.join(sorted(each.stem for each in folder.glob('*.yaml')))}" for folder in sorted(conf.iterdir()) if folder.is_dir()]
+    lines = [USAGE, "Groups (preset is added with +preset=)", *groups]
+    for section, parameters in PARAMETERS.items():
+        lines += ["", _TITLES[section]]
+        for parameter in parameters.values():
+            lines += [
+                f"  {' | '.join((parameter.name, *parameter.aliases))} = {_default(parameter)}   [{parameter.allowed}]",
+                textwrap.fill(parameter.meaning, 96, initial_indent="      ", subsequent_indent="      "),
+            ]
+    lines += ["", "Text files", *(f"  {key} = FILE   the {name}, from a UTF-8 file" for key, name in TEXT_FILES.items())]
+    lines += ["", "  preset_file = FILE   a preset in the guide's JSON format"]
+    return "\n".join(lines)
+
+
+def markdown_table(section: str) -> str:
+    """The parameters of a section as a Markdown table."""
+    rows = ["| name | default | allowed | guide's range | meaning | source |", "| --- | --- | --- | --- | --- | --- |"]
+    for parameter in PARAMETERS[section].values():
+        names = ", ".join(f"`{name}`" for name in (parameter.name, *parameter.aliases))
+        unit = f" {parameter.unit}" if parameter.unit else ""
+        guide = str(parameter.guide) if parameter.guide is not None else ""
+        rows.append(
+            f"| {names} | `{_default(parameter)}`{unit} | {_cell(parameter.allowed)} | {guide} | {_cell(parameter.meaning)} | {parameter.source} |"
+        )
+    return "\n".join(rows)
+
+
+def parameters_page() -> str:
+    """``docs/parameters.md``."""
+    parts = ["# Parameters", "", "Made from `acestep_batch/schema.py` by `python -m acestep_batch.reference`; do not edit."]
+    titles = {"generation": "Song parameters", "": "The run"}
+    for section in PARAMETERS:
+        parts += ["", f"## {titles.get(section, f'`{section}.`')}", "", markdown_table(section)]
+    return "\n".join(parts) + "\n"
+
+
+def patterns_table() -> str:
+    """The guide's Common Patterns as problem and overrides."""
+    rows = ["| problem | the guide's advice | overrides |", "| --- | --- | --- |"]
+    rows += [f"| {problem} | {advice} | `{' '.join(overrides)}` |" for problem, advice, overrides in COMMON_PATTERNS]
+    return "\n".join(rows)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a manifest (JSON or YAML), for completion and checks in editors."""
+    properties: dict[str, Any] = {
+        "id": {"type": ["string", "integer"], "description": "Name of the song; also decides its seed where none is given."},
+        "preset": {"type": "string", "description": "A preset for this song alone; it replaces the run's."},
+        **{key: {"type": "string", "description": f"A UTF-8 text file with the {name}, relative to the manifest."} for key, name in TEXT_FILES.items()},
+    }  # fmt: skip
+    for parameter in SONG.values():
+        for name in (parameter.name, *parameter.aliases):
+            properties[name] = _property(parameter)
+    properties |= {key: {"description": "Ignored: it records a past run."} for key in sorted(RECORD_KEYS)}
+    song = {"type": "object", "properties": properties}
+    songs = {"type": "array", "items": {"$ref": "#/$defs/song"}}
+    named = {"type": "object", "additionalProperties": {"$ref": "#/$defs/song"}}
+    document = {
+        "type": "object",
+        "properties": {"defaults": {"$ref": "#/$defs/song"}, "songs": {"anyOf": [songs, named]}},
+        "required": ["songs"],
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "acestep_batch manifest",
+        "anyOf": [document, songs, {"$ref": "#/$defs/song"}],
+        "$defs": {"song": song},
+    }
+
+
+def _property(parameter: Parameter) -> dict[str, Any]:
+    numbers = {"type": "integer"} | _bounds(parameter)
+    kinds: Mapping[str, dict[str, Any]] = {
+        "float": {"type": "number"} | _bounds(parameter),
+        "int": numbers,
+        "bool": {"type": "boolean"},
+        "str": {"type": "string"},
+        "choice": {"enum": list(parameter.choices)},
+        "ints": {"type": "array", "items": numbers},
+        "seeds": {"anyOf": [numbers, {"type": "array", "items": numbers}, {"const": "random"}]},
+    }
+    found = dict(kinds[parameter.kind])
+    if parameter.nullable:
+        found = {"anyOf": [found, {"type": "null"}]}
+    default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+    return found | {"description": parameter.meaning, "default": default}
+
+
+def _bounds(parameter: Parameter) -> dict[str, Any]:
+    allowed = parameter.hard
+    if allowed is None or allowed.also:
+        return {}
+    low, high = allowed.low, allowed.high
+    bounds: dict[str, Any] = {} if low == float("-inf") else {"exclusiveMinimum" if allowed.above else "minimum": low}
+    return bounds if high == float("inf") else bounds | {"maximum": high}
+
+
+def _default(parameter: Parameter) -> str:
+    value = parameter.default
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return plain_number(value) if isinstance(value, int | float) else repr(value)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def generated_files(root: Path) -> dict[Path, str]:
+    """Every generated file with what it should hold; guide.md and README.md keep the text around their tables."""
+    guide, readme = root / "docs" / "guide.md", root / "README.md"
+    return {
+        root / "docs" / "parameters.md": parameters_page(),
+        root / "docs" / "manifest.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
+        guide: between_marks(guide.read_text(encoding="utf-8"), "patterns", patterns_table()),
+        readme: between_marks(readme.read_text(encoding="utf-8"), "parameters", short_table()),
+    }
+
+
+def short_table() -> str:
+    """The song parameters in short, for the README."""
+    rows = ["| parameter | default | allowed |", "| --- | --- | --- |"]
+    for parameter in SONG.values():
+        names = ", ".join(f"`{name}`" for name in (parameter.name, *parameter.aliases))
+        rows.append(f"| {names} | `{_default(parameter)}` | {_cell(parameter.allowed)} |")
+    return "\n".join(rows)
+
+
+def between_marks(text: str, name: str, content: str) -> str:
+    """``text`` with ``content`` between ``<!-- name -->`` and ``<!-- /name -->``.
+
+    Raises:
+        ValueError: the marks are not there.
+    """
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, _, rest = text.partition(start)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"the marks {start} and {end} are missing")
+    return f"{before}{start}\n{content}\n{end}{after}"
+
+
+def main(root: Path) -> None:
+    """Write every generated file of a checkout."""
+    for path, text in generated_files(root).items():
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(root), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(Path(__file__).resolve().parents[1])
