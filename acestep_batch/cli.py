@@ -86,13 +86,16 @@ def _run(arguments: Sequence[str]) -> int:
 
         print(help_text(data_folder("conf")))
         return OK
-    from acestep_batch.hardware import detect
+    from acestep_batch.hardware import detect, profile_for
     from acestep_batch.hydra_config import composer, show
     from acestep_batch.target import decide_auto
 
     machine = detect()
+    notes: dict[str, None] = {}
 
     def decide(hw: str, model: str) -> tuple[str, str]:
+        if hw == "auto" and (note := profile_for(machine)[1]):
+            notes[f"hw=auto: {note}"] = None
         return decide_auto(machine, hw, model)
 
     if flags.hydra_help or flags.shell_completion:
@@ -105,7 +108,7 @@ def _run(arguments: Sequence[str]) -> int:
             from acestep_batch.session import run_cells
 
             cells = open_composer.cells(flags.overrides, flags.multirun, decide)
-            return run_cells(cells, flags.multirun, machine, data_folder("manifests"))
+            return run_cells(cells, flags.multirun, machine, data_folder("manifests"), list(notes))
     kept = [word for word in arguments if word not in flags.overrides]
     show(data_folder("conf"), [*kept, *overrides])
     return OK

@@ -184,9 +184,7 @@ def _torch(facts: Facts) -> Check:
     kind = f"CUDA {facts.build.cuda}" if facts.build.cuda else "without CUDA"
     what = f"torch: {facts.build.version}, {kind}"
     if fault := facts.torch_faults["cpu"]:
-        return Check(
-            Mark.FAIL, f"{what}, does not work: {fault}", "install it again: pip install --force-reinstall torch"
-        )
+        return Check(Mark.FAIL, f"{what}, does not work: {fault}", "pip install --force-reinstall torch")
     return Check(Mark.OK, f"{what}, works on the CPU")
 
 
@@ -217,7 +215,7 @@ def _output(facts: Facts) -> Check:
 
 def _encoders(formats: Mapping[str, str | None]) -> Iterator[Check]:
     working = [name for name, fault in formats.items() if fault is None]
-    remedy = "install it again: pip install --force-reinstall soundfile"
+    remedy = "pip install --force-reinstall soundfile"
     if not working:
         yield Check(Mark.FAIL, f"audio: no format can be written ({'; '.join(map(str, formats.values()))})", remedy)
         return
@@ -242,11 +240,9 @@ def _checkpoint(folder: Path | None, problems: Sequence[Problem]) -> Iterator[Ch
 
 
 def _compiler(facts: Facts) -> Iterator[Check]:
-    if not facts.machine.gpus:
-        return
-    if facts.compile_obstacle is None:
+    if facts.machine.gpus and facts.compile_obstacle is None:
         yield Check(Mark.OK, "compile: torch_compile can be used")
-    else:
+    elif facts.machine.gpus:
         yield Check(Mark.WARN, "compile: torch_compile falls back to eager", facts.compile_obstacle)
 
 

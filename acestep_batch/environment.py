@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,18 @@ def describe_environment(machine: Machine, engines: Sequence[Mapping[str, Any]])
         },
         "engines": [dict(engine) for engine in engines],
     }
+
+
+def peak_process_bytes() -> int:
+    """The most memory that this process has held so far, in bytes."""
+    import psutil
+
+    try:
+        import resource
+    except ImportError:  # Windows
+        return int(psutil.Process().memory_info().peak_wset)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def git_commit(folder: Path) -> str | None:

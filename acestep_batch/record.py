@@ -26,6 +26,8 @@ class Outcome:
     rendered: RenderedSong | None = None
     seconds: float = 0.0
     peak_memory_bytes: int | None = None
+    """Of the device, where it counts its memory."""
+    peak_process_bytes: int | None = None
 
     @property
     def status(self) -> str:
@@ -66,6 +68,7 @@ def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any]
             "model_calls": rendered.model_calls,
             "stage_seconds": {stage: round(seconds, 4) for stage, seconds in rendered.stage_seconds.items()},
             "peak_memory_bytes": outcome.peak_memory_bytes,
+            "peak_process_bytes": outcome.peak_process_bytes,
             "master_sha256": master_sha256,
             "file": dict(file),
         }
@@ -108,6 +111,7 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         **{f"{stage}_s": None if rendered is None else round(rendered.stage_seconds.get(stage, 0.0), 4) for stage in STAGES},
         "peak_memory_bytes": outcome.peak_memory_bytes,
+        "peak_process_bytes": outcome.peak_process_bytes,
         "files": [_shown_path(file, run_folder) for file in outcome.files],
         "pcm_sha256": outcome.files[0].pcm_sha256 if outcome.files else "",
         "file_sha256": outcome.files[0].file_sha256 if outcome.files else "",

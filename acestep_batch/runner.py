@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from acestep_batch.engine.base import Engine, RenderedSong, StepCallback
 from acestep_batch.engine.load import EngineKey
+from acestep_batch.environment import peak_process_bytes
 from acestep_batch.outputs.audio_files import master_sha256
 from acestep_batch.outputs.formats import audio_format
 from acestep_batch.outputs.output_path import OutputTarget
@@ -118,7 +119,8 @@ def _finish(job: Job, engine: Engine, position: int, result: RenderedSong | Exce
     outcome = Outcome(job.songs[position], engine.label, seconds=seconds)
     if isinstance(result, Exception):
         return replace(outcome, error=_one_line(result))
-    outcome = replace(outcome, rendered=result, peak_memory_bytes=engine.peak_memory_bytes())
+    peaks = {"peak_memory_bytes": engine.peak_memory_bytes(), "peak_process_bytes": peak_process_bytes()}
+    outcome = replace(outcome, rendered=result, **peaks)
     if reason := silent_or_broken(result.audio):
         return replace(outcome, error=reason)
     try:

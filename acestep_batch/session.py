@@ -41,8 +41,8 @@ def typed_run(cell: Layers) -> Run:
     )  # fmt: skip
 
 
-def run_cells(cells: Sequence[Layers], is_sweep: bool, machine: Machine, shipped: Path) -> int:
-    """Check every cell, then carry them out; returns the exit code.
+def run_cells(cells: Sequence[Layers], is_sweep: bool, machine: Machine, shipped: Path, notes: Sequence[str] = ()) -> int:
+    """Check every cell, then carry them out; returns the exit code. ``notes`` say what ``auto`` found.
 
     Raises:
         Refused: problems of the configuration, of every cell at once.
@@ -53,6 +53,7 @@ def run_cells(cells: Sequence[Layers], is_sweep: bool, machine: Machine, shipped
     build = torch_build()
     watch = watch_rows(err)
     checked = [preflight(run, machine, build, shipped, watch, keep_rows=not dry) for run in runs]
+    checked[0].notes.extend(notes)
     print_advice(checked)
     blocking = list(dict.fromkeys(problem for each in checked for problem in each.blocking))
     if dry:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from acestep_batch.compose import Run, Settings
-from acestep_batch.engine.checkpoint import find_checkpoint, missing_files
+from acestep_batch.engine.checkpoint import LYRIC_VOCAB, PUBLISHED_FILES, find_checkpoint, missing_files
 from acestep_batch.engine.embedded_text import text_tokenizer_path
 from acestep_batch.hardware import WORKS_AT_ONCE, Machine, TorchBuild, card_warning, profile_for, profile_problem
 from acestep_batch.problems import Problem
@@ -109,13 +109,14 @@ def _published(run: Run) -> tuple[Path | None, Path | None, list[Problem]]:
     vocab = Path(run.model.lyric_vocab) if run.model.lyric_vocab else None
     if folder is None:
         where = str(given) if given else f"the Hugging Face cache (revision {run.model.revision})"
+        message = f"there is no ACE-Step v1 checkpoint in {where}; it needs {', '.join((*PUBLISHED_FILES, LYRIC_VOCAB))}"
         remedy = f"`python -m acestep_batch download model=v1`, or model.path=FOLDER; {WORKS_AT_ONCE}"
-        return None, vocab, [Problem("checkpoint", f"there is no ACE-Step v1 checkpoint in {where}", remedy)]
+        return None, vocab, [Problem("checkpoint", message, remedy)]
     missing = [
         Problem(each.where, each.message, f"{each.remedy}; {WORKS_AT_ONCE}" if WORKS_AT_ONCE not in each.remedy else each.remedy)
         for each in missing_files(folder, vocab)
     ]
-    return folder, vocab or folder / "lyric_vocab.json", missing
+    return folder, vocab or folder / LYRIC_VOCAB, missing
 
 
 def compile_obstacle(device: str, system: str) -> str | None:

@@ -144,11 +144,10 @@ def measurements(folder: Path, runs: int, million: bool) -> Iterator[Measurement
 def table(results: Sequence[Measurement]) -> str:
     """The results as aligned text; the first one is the unit of the ratios."""
     lines = [f"{'':26}{'median':>10}{'slowest':>10}{'processor':>12}{'ratio':>8}{'peak memory':>14}{'runs':>6}"]
-    lines += [
-        f"{one.name:26}{one.seconds:>8.3f} s{one.slowest_s:>8.3f} s{one.cpu_s:>10.3f} s{one.seconds / results[0].seconds:>8.1f}"
-        f"{one.peak_bytes / 1e6:>11.0f} MB{one.runs:>6}"
-        for one in results
-    ]
+    for one in results:
+        ratio = one.seconds / results[0].seconds
+        times = f"{one.seconds:>8.3f} s{one.slowest_s:>8.3f} s{one.cpu_s:>10.3f} s{ratio:>8.1f}"
+        lines.append(f"{one.name:26}{times}{one.peak_bytes / 1e6:>11.0f} MB{one.runs:>6}")
     return "\n".join(lines)
 
 

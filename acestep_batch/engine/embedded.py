@@ -94,33 +94,33 @@ def load_embedded_engine(device: str, dtype: torch.dtype, compile_transformer: b
         text_model.set_input_embeddings(text_model.shared)
         dcae = AutoencoderDC.from_config(dict(AUTOENCODER_CONFIG))
         vocoder = ADaMoSHiFiGANV1(vocoder_config)
-    models: dict[str, nn.Module] = {
-        "ace_step_transformer": transformer,
-        "umt5-base": text_model,
-        "music_dcae_f8c8": dcae,
-        "music_vocoder": vocoder,
+    weights = {
+        "ace_step_transformer": draw_weights("ace_step_transformer", transformer),
+        "umt5-base": draw_weights("umt5-base", text_model),
+        "music_dcae_f8c8": draw_weights("music_dcae_f8c8", dcae),
+        "music_vocoder": draw_weights("music_vocoder", vocoder),
     }
-    weights = {component: draw_weights(component, model) for component, model in models.items()}
-    # What follows from the weights and sizes is neither drawn nor part of the identity.
-    derived: dict[str, dict[str, Tensor]] = {
-        "umt5-base": {TIED_EMBEDDING: weights["umt5-base"]["shared.weight"]},
-        "music_vocoder": {
-            f"mel_transform.{name}": value for name, value in vocoder_config.mel_transform().state_dict().items()
-        },
-    }
-    for component, model in models.items():
-        model.load_state_dict(weights[component] | derived.get(component, {}), assign=True)
-        model.eval().requires_grad_(False)
+    text_weights = weights["umt5-base"] | {TIED_EMBEDDING: weights["umt5-base"]["shared.weight"]}
+    mel_buffers = vocoder_config.mel_transform().state_dict(prefix="mel_transform.")
+    _fill(transformer, weights["ace_step_transformer"], dtype)
+    _fill(text_model, text_weights, dtype)
+    _fill(dcae, weights["music_dcae_f8c8"], dtype)
+    _fill(vocoder, weights["music_vocoder"] | mel_buffers, torch.float32)
     fold_weight_norm(vocoder)
     return V1Engine(
-        transformer=transformer.to(device, dtype),
-        text_encoder=TextEncoder(text_model.to(device, dtype), tokenizer),
+        transformer=transformer.to(device),
+        text_encoder=TextEncoder(text_model.to(device), tokenizer),
         lyric_tokenizer=embedded_lyric_ids,
         decoder=MusicDecoder(dcae, vocoder, dtype, device),
         label=LABEL,
         compile_transformer=compile_transformer,
         files=[identity(weights)],
     )
+
+
+def _fill(model: nn.Module, weights: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+    model.load_state_dict({name: value.to(dtype) for name, value in weights.items()}, assign=True)
+    model.eval().requires_grad_(False)
 
 
 def draw_weights(component: str, model: nn.Module) -> dict[str, Tensor]:

@@ -1,0 +1,135 @@
+"""A run carried out with a sine engine: batches, failures, names, records and the summary."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+from sine_engine import SineEngine
+
+from acestep_batch.cli import data_folder
+from acestep_batch.execute import execute
+from acestep_batch.hardware import detect, torch_build
+from acestep_batch.hydra_config import composer
+from acestep_batch.outputs.folders import claim_version
+from acestep_batch.preflight import preflight
+from acestep_batch.progress import Pace, clock, run_progress
+from acestep_batch.session import typed_run
+from acestep_batch.target import decide_auto
+
+
+@pytest.fixture
+def render_rows(tmp_path):
+    """Renders rows of a JSON manifest with the sine engine: (result, engine, what was printed)."""
+
+    def run(rows, *overrides: str):
+        manifest = tmp_path / "songs.json"
+        manifest.write_text(json.dumps(rows), encoding="utf-8")
+        machine, engine = detect(), SineEngine()
+        words = ["model=embedded", "hw=cpu", "lint=off", "audio_duration=0.5", "infer_step=4", f"manifest.path={manifest}",
+                 f"output.root={tmp_path / 'out'}", *overrides]  # fmt: skip
+        with composer(data_folder("conf"), None, "config") as opened:
+            layers = opened.cells(words, False, lambda hw, model: decide_auto(machine, hw, model))[0]
+            checked = preflight(typed_run(layers), machine, torch_build(), data_folder("manifests"), lambda rows, _: rows, True)
+        assert not checked.blocking, checked.blocking
+        printed = Console(file=io.StringIO(), width=100)
+
+        @contextmanager
+        def watch(songs):
+            with run_progress(printed, songs) as progress:
+                yield progress
+
+        folder = claim_version(Path(checked.run.output.root), checked.name)
+        return execute(checked, folder, machine, lambda key: engine, watch), engine, printed.file.getvalue()
+
+    return run
+
+
+def test_songs_that_share_their_settings_render_in_micro_batches_up_to_the_batch_size(render_rows):
+    rows = [{"id": f"s{number}", "seed": number, "infer_step": 4 + (number == 3)} for number in range(1, 7)]
+    for row in rows:
+        row.pop("infer_step")
+    result, engine, _ = render_rows(rows, "hw.batch_size=4")
+    assert engine.batches == [[1, 2, 3, 4], [5, 6]]
+    assert [record["seed"] for record in result.records] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_song_that_fails_is_recorded_alone_even_inside_a_batch(render_rows):
+    rows = [{"id": "good", "seed": 1}, {"id": "bad", "seed": 2, "prompt": "explode"}, {"id": "fine", "seed": 3}]
+    result, engine, printed = render_rows(rows, "hw.batch_size=4")
+    assert engine.batches == [[1, 2, 3], [1], [2], [3]]
+    by_id = {record["id"]: record for record in result.records}
+    assert by_id["bad"]["status"] == "failed"
+    assert by_id["bad"]["error"] == "RuntimeError: the prompt exploded"
+    assert by_id["good"]["status"] == by_id["fine"]["status"] == "ok"
+    assert result.failed == 1
+    assert "FAILED" in printed
+
+
+@pytest.mark.parametrize(("prompt", "reason"), [("silence", "silent"), ("nan", "not finite")])
+def test_audio_that_is_no_song_is_a_failed_row_without_a_file(render_rows, prompt, reason):
+    result, _, _ = render_rows([{"id": "a", "seed": 1, "prompt": prompt}])
+    assert reason in result.records[0]["error"]
+    assert not (result.folder / "audio").exists()
+
+
+def test_on_error_stop_ends_after_the_first_failure(render_rows):
+    rows = [{"id": "a", "prompt": "explode"}, {"id": "b"}]
+    assert len(render_rows(rows, "on_error=stop")[0].records) == 1
+    assert len(render_rows(rows, "on_error=continue")[0].records) == 2
+
+
+def test_an_interrupt_keeps_what_is_finished(render_rows):
+    result, _, _ = render_rows([{"id": "a"}, {"id": "b", "prompt": "interrupt"}, {"id": "c"}])
+    assert result.interrupted
+    assert [record["id"] for record in result.records] == ["a"]
+    assert len(pd.read_csv(result.folder / "summary.csv")) == 1
+
+
+def test_a_file_that_is_there_is_never_overwritten(render_rows, tmp_path):
+    mine = tmp_path / "mine.wav"
+    mine.write_bytes(b"precious")
+    result, _, _ = render_rows([{"id": "a", "output_path": str(mine)}], "output.allow_outside=true")
+    assert result.records[0]["status"] == "failed"
+    assert mine.read_bytes() == b"precious"
+
+
+def test_names_that_would_collide_get_a_suffix(render_rows):
+    rows = [{"id": "Song", "seed": 1}, {"id": "x", "seed": 1, "output_path": "song.wav"}, {"id": "y", "seed": 1, "output_path": "SONG.wav"}]
+    result, _, _ = render_rows(rows, "output.template='{id}'")
+    names = [record["files"][0].casefold() for record in result.records]
+    assert len(set(names)) == 3
+
+
+def test_several_seeds_with_an_output_path_get_their_seed_as_suffix(render_rows):
+    result, _, _ = render_rows([{"id": "a", "actual_seeds": [5, 6], "output_path": "take.wav"}])
+    assert [record["files"] for record in result.records] == [["audio/take_5.wav"], ["audio/take_6.wav"]]
+
+
+def test_the_summary_and_the_records_hold_the_same_songs(render_rows):
+    result, _, _ = render_rows([{"id": "a", "seed": 1}, {"id": "b", "prompt": "explode"}, {"id": "c", "takes": 2}])
+    lines = [json.loads(line) for line in (result.folder / "records.jsonl").read_text(encoding="utf-8").splitlines()]
+    table, text = pd.read_parquet(result.folder / "summary.parquet"), pd.read_csv(result.folder / "summary.csv")
+    assert list(table["id"]) == list(text["id"]) == [line["id"] for line in lines]
+    assert list(table["status"]) == ["ok", "failed", "ok", "ok"]
+    assert "RuntimeError" in (result.folder / "run.log").read_text(encoding="utf-8")
+
+
+def test_manifest_jsonl_is_a_manifest_of_the_same_songs(render_rows, tmp_path):
+    result, _, _ = render_rows([{"id": "a", "takes": 3}, {"id": "b", "seed": "random"}])
+    rows = [json.loads(line) for line in (result.folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+    again, _, _ = render_rows(rows, "output.name=again")
+    assert [record["pcm_sha256"] for record in again.records] == [record["pcm_sha256"] for record in result.records]
+
+
+def test_the_eta_follows_from_finished_songs_alone():
+    pace = Pace(remaining=40.0)
+    assert pace.eta_s is None
+    pace.finish(10.0, 5.0)
+    assert pace.eta_s == 15.0
+    assert [clock(seconds) for seconds in (None, 5.4, 65, 3725)] == ["-:--", "0:05", "1:05", "1:02:05"]
