@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from acestep_batch import __version__
-from acestep_batch.problems import Refused
+from acestep_batch.problems import Refused, refuse
 from acestep_batch.shown import print_problems
 
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -81,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: Sequence[str]) -> int:
     flags = _parser().parse_intermixed_args(arguments)
+    if flags.resolve and not flags.cfg:
+        raise refuse("--resolve", "only means something with --cfg", "--cfg job --resolve")
     if flags.help:
         from acestep_batch.reference import help_text
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from acestep_batch.manifest import Row, text_file
-from acestep_batch.manifest_files import parse_json, read_text
+from acestep_batch.manifest_documents import parse_json
+from acestep_batch.manifest_rows import read_text
 from acestep_batch.parameter import did_you_mean, parameters_of
 from acestep_batch.problems import Problem, Refused
 from acestep_batch.schema import (
@@ -61,8 +62,7 @@ class Run:
     """The configuration as composed, for the record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """A row's song parameters, and who decided them."""
 
     values: Values
@@ -70,6 +70,8 @@ class Settings:
     asked: frozenset[str]
     """Names that the user set: on the command line, in the row, the defaults or a preset file. What a preset, a profile
     or the schema supplied is not among them."""
+    preset: str | None = None
+    """The preset that the row or the defaults named, in place of the run's."""
 
 
 def build_run(
@@ -95,22 +97,12 @@ def build_run(
         Refused: with every problem of the configuration.
     """
     problems: list[Problem] = []
-    typed_presets: dict[str, Values] = {}
-
-    def load(name: str) -> Values:
-        if name not in typed_presets:
-            found: list[Problem] = []
-            typed_presets[name] = song_values(load_preset(name), f"preset {name}: ", found)
-            if found:
-                raise Refused(found)
-        return typed_presets[name]
-
     layers = SongLayers(
-        base=song_values(_without_files(base), "configuration: ", problems),
+        base=song_values(_without_files(base, problems), "configuration: ", problems),
         preset=song_values(preset, "preset: ", problems),
         preset_file=_preset_file(preset_file, problems),
         command_line=song_values(command_line, "", problems, folder=Path()),
-        load_preset=load,
+        load_preset=_typed_presets(load_preset),
     )
     sections = {
         "hw": _section(Hardware, config.get("hw"), "hw", problems),
@@ -118,6 +110,7 @@ def build_run(
         "manifest": _section(ManifestSource, config.get("manifest"), "manifest", problems),
         "output": _section(Output, config.get("output"), "output", problems),
     }
+    problems.extend(_pair_problems(sections["hw"]))
     top = {name: config.get(name) for name in parameters_of(RunOptions)}
     options = _section(RunOptions, top, "", problems)
     known = {*sections, *top, "generation", "preset_file"}
@@ -145,11 +138,11 @@ def song_values(values: Mapping[str, Any], prefix: str, problems: list[Problem],
         elif name is None:
             problems.append(Problem(where, f"is no parameter of a song{did_you_mean(key, SONG_NAMES)}"))
             continue
-        if name in typed:
+        if typed.get(name) is not None:
             problems.append(Problem(where, f"sets {name}, which is set already", "keep one of them"))
             continue
         try:
-            typed[name] = text_file(folder / str(value), where) if key in TEXT_FILES and folder is not None else SONG[name].parse(value)
+            typed[name] = text_file(folder, str(value), where) if key in TEXT_FILES and folder is not None else SONG[name].parse(value)
         except ValueError as error:
             problems.append(Problem(where, str(error)))
         except Refused as refused:
@@ -157,8 +150,40 @@ def song_values(values: Mapping[str, Any], prefix: str, problems: list[Problem],
     return MappingProxyType(typed)
 
 
-def _without_files(base: Values) -> Values:
+def _without_files(base: Values, problems: list[Problem]) -> Values:
+    for name in TEXT_FILES:
+        if base.get(name) is not None:
+            problems.append(Problem(f"configuration: {name}", "belongs to the command line or to a row", "move it there"))
     return {name: value for name, value in base.items() if name not in TEXT_FILES}
+
+
+def _typed_presets(load_preset: Callable[[str], Values]) -> Callable[[str], Values]:
+    """A loader that types each preset once, and refuses a wrong one every time."""
+    loaded: dict[str, Values | Refused] = {}
+
+    def load(name: str) -> Values:
+        if name not in loaded:
+            problems: list[Problem] = []
+            try:
+                values = song_values(load_preset(name), f"preset {name}: ", problems)
+                loaded[name] = Refused(problems) if problems else values
+            except Refused as refused:
+                loaded[name] = refused
+        found = loaded[name]
+        if isinstance(found, Refused):
+            raise Refused(found.problems)
+        return found
+
+    return load
+
+
+def _pair_problems(hw: Hardware) -> list[Problem]:
+    pairs = {"recommended_steps": hw.recommended_steps, "recommended_guidance": hw.recommended_guidance}
+    return [
+        Problem(f"hw.{name}={list(pair)}", "is not a lowest and a highest value", "write two numbers, as [50, 60], or [] for none")
+        for name, pair in pairs.items()
+        if pair and (len(pair) != 2 or pair[0] > pair[1])
+    ]
 
 
 def _preset_file(path: str | None, problems: list[Problem]) -> Values:
@@ -198,27 +223,27 @@ def _section(section: type[_Section], values: Any, key: str, problems: list[Prob
     return section(**typed)
 
 
-def row_settings(layers: SongLayers, defaults: Row | None, row: Row) -> Settings:
-    """A row's settings from all layers. A row's preset replaces the run's; a preset in the defaults does so below them.
+def settings_below(layers: SongLayers, defaults: Row | None, preset: str | None) -> Settings:
+    """What a row that names this preset starts from. Its preset replaces the run's; one in the defaults does so below them.
 
     Raises:
-        Refused: the row names a preset that does not exist.
+        Refused: there is no such preset, or it is wrong.
     """
-    below = defaults.values if defaults is not None else _EMPTY
-    if row.preset is not None:
-        own = layers.load_preset(row.preset)
-        presets, files, values = own, _EMPTY, {**layers.base, **below, **own}
-        asked = below.keys() - own.keys()
-    else:
-        named = defaults.preset if defaults is not None else None
-        presets = layers.preset if named is None else layers.load_preset(named)
-        files = layers.preset_file if named is None else _EMPTY
-        values = {**layers.base, **presets, **files, **below}
-        asked = below.keys() | files.keys()
-    values |= row.values
-    values |= layers.command_line
-    asked = asked | row.values.keys() | layers.command_line.keys()
-    return Settings(values, frozenset(asked))
+    shared = defaults.values if defaults is not None else _EMPTY
+    if preset is not None:
+        own = layers.load_preset(preset)
+        return Settings({**layers.base, **shared, **own}, frozenset(shared.keys() - own.keys()), preset)
+    named = defaults.preset if defaults is not None else None
+    if named is not None:
+        return Settings({**layers.base, **layers.load_preset(named), **shared}, frozenset(shared), named)
+    values = {**layers.base, **layers.preset, **layers.preset_file, **shared}
+    return Settings(values, frozenset(shared.keys() | layers.preset_file.keys()))
+
+
+def row_settings(below: Settings, row: Row, command_line: Values) -> Settings:
+    """A row's settings: what lies below it, the row itself, and the command line above all."""
+    values = {**below.values, **row.values, **command_line}
+    return Settings(values, below.asked.union(row.values, command_line), below.preset)
 
 
 ONE_SONG_ID = "song"

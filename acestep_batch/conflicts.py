@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from acestep_batch.compose import Run, Settings
 from acestep_batch.engine.base import SongRequest
 from acestep_batch.engine.v1.limits import crash_reason
+from acestep_batch.parameter import plain_number
 from acestep_batch.target import Target
 
 
@@ -28,8 +29,8 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
         found.append(
             Conflict(
                 "audio_duration",
-                f"{values['audio_duration']:g} s is longer than hw={run.hw.name} allows ({longest_s:g} s)",
-                f"shorten it, or raise the limit with hw.max_duration_s={values['audio_duration']:g}",
+                f"{plain_number(values['audio_duration'])} s is longer than hw={run.hw.name} allows ({plain_number(longest_s)} s)",
+                f"shorten it, or raise the limit with hw.max_duration_s={plain_number(values['audio_duration'])}",
             )
         )
     seeds = values["actual_seeds"]

@@ -19,7 +19,7 @@ from acestep_batch.outputs.audio_files import available_formats
 from acestep_batch.outputs.folders import check_writable, free_bytes, nearest_existing
 from acestep_batch.problems import Problem
 from acestep_batch.schema import Output
-from acestep_batch.target import compile_obstacle
+from acestep_batch.hardware import compile_obstacle
 from acestep_batch.words import parse_words
 
 WIDTH = 96
@@ -240,10 +240,10 @@ def _checkpoint(folder: Path | None, problems: Sequence[Problem]) -> Iterator[Ch
 
 
 def _compiler(facts: Facts) -> Iterator[Check]:
-    if facts.machine.gpus and facts.compile_obstacle is None:
-        yield Check(Mark.OK, "compile: torch_compile can be used")
-    elif facts.machine.gpus:
+    if facts.machine.gpus and facts.compile_obstacle:
         yield Check(Mark.WARN, "compile: torch_compile falls back to eager", facts.compile_obstacle)
+    elif facts.machine.gpus:
+        yield Check(Mark.OK, "compile: torch_compile can be used")
 
 
 def _gb(size_bytes: int) -> str:

@@ -19,7 +19,7 @@ from acestep_batch.outputs.atomic import write_text
 from acestep_batch.outputs.names import stem_from_template
 from acestep_batch.outputs.output_path import OutputRules, OutputTarget, output_target, unique_targets
 from acestep_batch.outputs.records import append_jsonl, json_text, write_json
-from acestep_batch.plan import CheckedRow, Song, songs_of
+from acestep_batch.plan import Song, songs_of
 from acestep_batch.preflight import Preflight
 from acestep_batch.problems import Problem, Refused
 from acestep_batch.record import failed_row, ledger_line, manifest_row, template_values
@@ -107,7 +107,9 @@ def audio_targets(songs: Sequence[Song], checked: Preflight, folder: Path) -> li
     for song in songs:
         stem = stem_from_template(checked.run.output.template, template_values(song, checked.name))
         suffix = f"_{song.seed}" if song.takes > 1 else ""
-        found = output_target(song.generation.output_path, stem, rules, suffix=suffix, where=f"{song.place}, output_path")
+        found = output_target(
+            song.generation.output_path, stem, rules, suffix=suffix, where=f"{song.place}, output_path"
+        )
         (problems if isinstance(found, Problem) else targets).append(found)  # type: ignore[arg-type]
     if problems:
         raise Refused(problems)
@@ -126,7 +128,9 @@ def _log_preflight(checked: Preflight) -> None:
     for note in (*checked.target.warnings, *checked.notes):
         log.info("%s", note)
     for advice, places in checked.advice.items():
-        log.warning("%s [%s%s]", advice, ", ".join(places[:5]), f" and {len(places) - 5} more" if len(places) > 5 else "")
+        log.warning(
+            "%s [%s%s]", advice, ", ".join(places[:5]), f" and {len(places) - 5} more" if len(places) > 5 else ""
+        )
 
 
 def _describing(load: EngineLoader, folder: Path, machine: Machine) -> EngineLoader:

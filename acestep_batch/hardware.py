@@ -6,10 +6,12 @@ import importlib.metadata
 import os
 import platform
 import re
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 
 from acestep_batch.nvml import Driver, DriverState, Gpu, has_nvidia_card, load_library, read_driver
@@ -222,6 +224,20 @@ def gpu_problem(machine: Machine, build: TorchBuild | None, device_id: int = 0) 
             f"update the NVIDIA driver, or install torch for CUDA {_major(driver.cuda)}: {_cuda_build_remedy(machine)}",
         )
     return None
+
+
+def compile_obstacle(device: str, system: str) -> str | None:
+    """Why torch.compile cannot work on this device, or None when nothing is known against it."""
+    if device == "mps":
+        return "it is not supported on MPS"
+    if device == "cuda":
+        if find_spec("triton") is not None:
+            return None
+        return "Triton is missing: pip install triton-windows" if system == "Windows" else "Triton is missing: pip install triton"
+    compilers = ("cl",) if system == "Windows" else ("c++", "g++", "clang++")
+    if any(shutil.which(name) for name in compilers):
+        return None
+    return f"it needs a C++ compiler on the CPU ({' or '.join(compilers)})"
 
 
 def _problem(message: str, remedy: str) -> Problem:

@@ -1,12 +1,11 @@
 """Hydra's side of the command line: overrides checked, sweeps expanded, layers composed into plain data.
 
-The only module that imports Hydra or OmegaConf; nothing of theirs leaves it.
+Only this module and hydra_overrides import Hydra or OmegaConf; nothing of theirs leaves them.
 """
 
 from __future__ import annotations
 
 import itertools
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,28 +17,17 @@ import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from acestep_batch.parameter import did_you_mean, shown
-from acestep_batch.problems import Problem, Refused, refuse
-from acestep_batch.schema import PARAMETERS, SECTIONS, SONG_NAMES, TEXT_FILES
+from acestep_batch.hydra_overrides import GROUPS, PRESET_FILE, canonical, check_overrides, first_line
+from acestep_batch.parameter import did_you_mean
+from acestep_batch.problems import Refused, refuse
+from acestep_batch.schema import PARAMETERS, SECTIONS, TEXT_FILES
 
-GROUPS = ("hw", "model", "preset", "manifest", "output")
-PRESET_FILE = "preset_file"
-_TEXT_KEYS = frozenset(f"generation.{name}" for name in ("prompt", "lyrics"))
-_OVERRIDE = re.compile(r"^(?P<sign>\+{0,2}|~)(?P<key>[^=]+?)(?P<rest>=.*)?$", re.DOTALL)
 _ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
-
-QUOTING = (
-    "quote the text twice, for the shell and for Hydra: "
-    "bash, PowerShell: 'generation.prompt=\"pop, rock\"'   cmd: \"generation.prompt='pop, rock'\"   "
-    "or put it into a file: prompt_file=prompt.txt"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +55,10 @@ class Layers:
     """
 
 
+AutoDecision = Callable[[str, str], tuple[str, str]]
+"""What the chosen ``hw`` and ``model`` mean on this machine."""
+
+
 @contextmanager
 def composer(config_dir: Path, extra_dir: str | None, config_name: str) -> Iterator[Composer]:
     """Open the configuration folder, and the user's own (``--config-dir``) before it.
@@ -83,16 +75,16 @@ def composer(config_dir: Path, extra_dir: str | None, config_name: str) -> Itera
             from hydra.core.config_search_path import SearchPathQuery
 
             search_path = loader.get_search_path()
-            search_path.prepend(
-                provider="command-line", path=f"file://{Path(extra_dir).resolve()}", anchor=SearchPathQuery(provider="schema")
-            )
+            own = f"file://{Path(extra_dir).resolve()}"
+            search_path.prepend(provider="command-line", path=own, anchor=SearchPathQuery(provider="schema"))
         yield Composer(config_name)
 
 
 def _schema_node() -> dict[str, Any]:
     """The schema's defaults as the lowest layer of the configuration."""
     node: dict[str, Any] = {
-        section: {name: _plain(parameter.default) for name, parameter in PARAMETERS[section].items()} for section in SECTIONS
+        section: {name: _plain(parameter.default) for name, parameter in PARAMETERS[section].items()}
+        for section in SECTIONS
     }
     node["generation"] |= dict.fromkeys(TEXT_FILES)
     node |= {name: parameter.default for name, parameter in PARAMETERS[""].items()}
@@ -103,21 +95,6 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def canonical(override: str) -> str:
-    """An override in full: ``infer_step=80`` and ``seed=1`` become ``generation.`` ones, ``preset=`` becomes ``+preset=``."""
-    match = _OVERRIDE.match(override)
-    if match is None:
-        return override
-    sign, key, rest = match["sign"], match["key"], match["rest"] or ""
-    section, _, name = key.rpartition(".")
-    if section in ("", "generation") and (name in SONG_NAMES or name in TEXT_FILES):
-        return f"generation.{SONG_NAMES.get(name, name)}{rest}" if sign != "~" else override
-    if key == "preset" and sign == "":
-        return f"+preset{rest}"
-    known = section in PARAMETERS and name in PARAMETERS[section]
-    return f"{key}{rest}" if sign in ("+", "++") and (known or key == PRESET_FILE) else override
-
-
 @dataclass(frozen=True, slots=True)
 class Composer:
     """Composes runs while the configuration folder is open."""
@@ -125,7 +102,7 @@ class Composer:
     config_name: str
     _composed: dict[tuple[str, ...], DictConfig] = field(default_factory=dict)
 
-    def cells(self, typed: Sequence[str], multirun: bool, resolve_auto: Callable[[str, str], tuple[str, str]]) -> list[Layers]:
+    def cells(self, typed: Sequence[str], multirun: bool, resolve_auto: AutoDecision) -> list[Layers]:
         """The runs that a command line asks for: one, or one for each cell of a sweep.
 
         Args:
@@ -137,12 +114,15 @@ class Composer:
             Refused: every override that is wrong.
         """
         overrides = [canonical(override) for override in typed]
-        parsed, problems = self._check(overrides, multirun)
+        parsed, problems = check_overrides(overrides, multirun)
         if problems:
             raise Refused(problems)
         plain = [override for override, each in zip(overrides, parsed, strict=True) if not each.is_sweep_override()]
         axes = [
-            [(word.partition("=")[0].lstrip("+"), f"{each.get_key_element()}={value}", value) for value in each.sweep_string_iterator()]
+            [
+                (word.partition("=")[0].lstrip("+"), each.get_key_element(), value)
+                for value in each.sweep_string_iterator()
+            ]
             for word, each in zip(typed, parsed, strict=True)
             if each.is_sweep_override()
         ]
@@ -150,67 +130,28 @@ class Composer:
         for chosen in itertools.product(*axes):
             swept = {word: value for word, _, value in chosen}
             try:
-                cells.append(self._layers([*plain, *(override for _, override, _ in chosen)], swept, resolve_auto))
+                cells.append(
+                    self._layers([*plain, *(f"{key}={value}" for _, key, value in chosen)], swept, resolve_auto)
+                )
             except Refused as refused:
                 problems.extend(problem for problem in refused.problems if problem not in problems)
         if problems:
             raise Refused(problems)
         return cells
 
-    def resolved(self, typed: Sequence[str], resolve_auto: Callable[[str, str], tuple[str, str]]) -> list[str]:
+    def resolved(self, typed: Sequence[str], resolve_auto: AutoDecision) -> list[str]:
         """Overrides for Hydra's own commands (``--cfg``, ``--info``): canonical, with ``auto`` decided.
 
         Raises:
             Refused: every override that is wrong.
         """
         overrides = [canonical(override) for override in typed]
-        _, problems = self._check(overrides, multirun=False)
+        _, problems = check_overrides(overrides, multirun=False)
         if problems:
             raise Refused(problems)
         return list(self._decide_auto(overrides, resolve_auto))
 
-    def _check(self, overrides: Sequence[str], multirun: bool) -> tuple[list[Override], list[Problem]]:
-        parser = OverridesParser.create(GlobalHydra.instance().config_loader())
-        parsed: list[Override] = []
-        problems: list[Problem] = []
-        for override in overrides:
-            try:
-                each = parser.parse_override(override)
-            except HydraException as error:
-                problems.append(_unreadable(override, error))
-                continue
-            parsed.append(each)
-            problem = self._unknown_key(override, each) or _ambiguous(override, each, multirun)
-            if problem is not None:
-                problems.append(problem)
-        return parsed, problems
-
-    def _unknown_key(self, override: str, parsed: Override) -> Problem | None:
-        key = parsed.key_or_group
-        if key.startswith("hydra") or parsed.is_delete():
-            return None
-        if key in GROUPS:
-            return self._unknown_choice(override, parsed)
-        section, _, name = key.rpartition(".")
-        if name in PARAMETERS.get(section, ()) or key == PRESET_FILE or (section == "generation" and name in TEXT_FILES):
-            return None
-        if section in ("", "generation"):
-            known = [*SONG_NAMES, *TEXT_FILES, *PARAMETERS[""], *GROUPS, PRESET_FILE]
-        else:
-            known = [f"{section}.{each}" for each in PARAMETERS.get(section, ())] or [f"{each}." for each in SECTIONS]
-        near = did_you_mean(key if section not in ("", "generation") else name, known)
-        return Problem(override, f"{key} is no parameter{near}", "`python -m acestep_batch --help` lists them all")
-
-    def _unknown_choice(self, override: str, parsed: Override) -> Problem | None:
-        options = GlobalHydra.instance().config_loader().get_group_options(parsed.key_or_group)
-        chosen = list(parsed.sweep_string_iterator()) if parsed.is_sweep_override() else parsed.value()
-        for choice in chosen if isinstance(chosen, list) else [chosen]:
-            if choice is not None and str(choice) not in options:
-                near = did_you_mean(choice, options)
-                return Problem(override, f"{shown(str(choice))} is no {parsed.key_or_group}{near}", f"allowed: {', '.join(options)}")
-        return None
-
-    def _decide_auto(self, overrides: Sequence[str], resolve_auto: Callable[[str, str], tuple[str, str]]) -> tuple[str, ...]:
+    def _decide_auto(self, overrides: Sequence[str], resolve_auto: AutoDecision) -> tuple[str, ...]:
         choices = self._choices(overrides)
         hw, model = resolve_auto(choices["hw"], choices["model"])
         kept = [override for override in overrides if override not in ("hw=auto", "model=auto")]
@@ -228,12 +169,12 @@ class Composer:
             self._composed[key] = _compose(config_name, overrides, with_hydra)
         return self._composed[key]
 
-    def _layers(
-        self, overrides: Sequence[str], swept: Mapping[str, str], resolve_auto: Callable[[str, str], tuple[str, str]]
-    ) -> Layers:
+    def _layers(self, overrides: Sequence[str], swept: Mapping[str, str], resolve_auto: AutoDecision) -> Layers:
         decided = self._decide_auto(overrides, resolve_auto)
         below = [each for each in decided if not each.startswith(("generation.", "+preset=", f"{PRESET_FILE}="))]
-        names = [each.split("=", 1)[0].removeprefix("generation.") for each in decided if each.startswith("generation.")]
+        names = [
+            each.split("=", 1)[0].removeprefix("generation.") for each in decided if each.startswith("generation.")
+        ]
         config = _container(_compose(self.config_name, decided, with_hydra=False))
         choices = {group: str(choice) for group, choice in self._choices(decided).items() if group in GROUPS}
         presets = _preset_names(decided)
@@ -261,7 +202,11 @@ class Composer:
         """
         options = self.options("preset")
         if name not in options:
-            raise refuse(f"preset {name}", f"there is no such preset{did_you_mean(name, options)}", f"allowed: {', '.join(options)}")
+            raise refuse(
+                f"preset {name}",
+                f"there is no such preset{did_you_mean(name, options)}",
+                f"allowed: {', '.join(options)}",
+            )
         generation: dict[str, Any] = _container(self._compose(f"preset/{name}")).get("generation", {})
         return generation
 
@@ -272,53 +217,26 @@ class Composer:
 
 def _preset_names(overrides: Sequence[str]) -> tuple[str, ...]:
     texts = [each.split("=", 1)[1] for each in overrides if each.startswith("+preset=")]
-    return tuple(name.strip() for text in texts for name in text.strip("[]").split(",") if name.strip() not in ("", "null"))
+    return tuple(
+        name.strip() for text in texts for name in text.strip("[]").split(",") if name.strip() not in ("", "null")
+    )
 
 
 def _compose(config_name: str, overrides: Sequence[str], with_hydra: bool) -> DictConfig:
     try:
         return compose(config_name, list(overrides), return_hydra_config=with_hydra)
     except _ERRORS as error:
-        raise refuse("configuration", _first_line(error), "see `python -m acestep_batch --help`") from None
+        raise refuse("configuration", first_line(error), "see `python -m acestep_batch --help`") from None
 
 
 def _container(config: DictConfig) -> dict[str, Any]:
     try:
         container = OmegaConf.to_container(config, resolve=True)
     except _ERRORS as error:
-        raise refuse("configuration", _first_line(error), "write \\${ for a literal ${") from None
+        raise refuse("configuration", first_line(error), "write \\${ for a literal ${") from None
     if not isinstance(container, dict):
         raise refuse("configuration", "is not a mapping")
     return {str(key): value for key, value in container.items()}
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(line.strip() for line in str(error).splitlines()[:2])
-
-
-def _unreadable(override: str, error: Exception) -> Problem:
-    key, equals, _ = override.partition("=")
-    if key in _TEXT_KEYS:
-        return Problem(shown(override), "Hydra cannot read this text", QUOTING)
-    if not equals:
-        return Problem(shown(override), "is neither key=value nor a verb", "verbs: doctor, download, presets")
-    return Problem(shown(override), f"cannot be read ({_first_line(error)})", "quote a value with special characters: key='\"value\"'")
-
-
-def _ambiguous(override: str, parsed: Override, multirun: bool) -> Problem | None:
-    if not parsed.is_sweep_override():
-        return None
-    key, _, value = override.partition("=")
-    if key in _TEXT_KEYS:
-        items = parsed.value().list if hasattr(parsed.value(), "list") else []
-        if multirun and items and all(isinstance(item, QuotedString) for item in items):
-            return None
-        return Problem(shown(override), "a text with commas must be quoted", QUOTING)
-    if multirun:
-        return None
-    if key == "generation.actual_seeds":
-        return Problem(shown(override), "several values", f"seed=[{value}] makes one audio per seed, -m seed={value} sweeps")
-    return Problem(shown(override), "several values without -m", f"add -m to sweep, or write a list as {key}=[{value}]")
 
 
 def show(config_dir: Path, arguments: Sequence[str]) -> None:

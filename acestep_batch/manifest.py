@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from acestep_batch.manifest_files import Place, RawRow, read_text
-from acestep_batch.parameter import did_you_mean, shown
-from acestep_batch.problems import Problem, Refused
+from acestep_batch.manifest_rows import Place, RawRow, read_text, unknown_column
+from acestep_batch.parameter import shown
+from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.schema import OTHER_TASK_KEYS, RECORD_KEYS, SONG, SONG_NAMES, TEXT_FILES
 
 ROW_KEYS = frozenset({"id", "preset", "task", "lora_name_or_path", "lora_weight", "record"})
 COLUMNS = frozenset({*SONG_NAMES, *TEXT_FILES, *ROW_KEYS, *OTHER_TASK_KEYS, *RECORD_KEYS})
 """Every name that a column may have."""
 
-_TEXTS = frozenset({"prompt", "lyrics", "output_path"})
+_PARAMETER_OF = {**SONG_NAMES, **TEXT_FILES}
+_VARIED = frozenset({"prompt", "lyrics", "output_path", "actual_seeds"})
+"""Parameters whose cells hardly repeat in a manifest."""
+_IGNORED = (("they record a past run", RECORD_KEYS), ("text2music does not use them", OTHER_TASK_KEYS))
 _LONGEST_ID = 200
+_REMEMBERED_CELLS, _REMEMBERED_FILES = 100_000, 1_000
+
+Complaint = Callable[[str, str, str], None]
+"""Takes in what is wrong with a column: the column, the message, the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row as the configuration sees it: typed values of the song parameters that it sets."""
 
     place: Place
@@ -37,52 +44,52 @@ class RowReader:
     """Reads the rows of one manifest; remembers ids (to refuse a second one) and what it ignored (for one note each)."""
 
     folder: Path
+    _ignored: dict[str, set[str]] = field(default_factory=dict)
+    _ignored_rows: Counter[str] = field(default_factory=Counter)
     _ids: dict[str, int] = field(default_factory=dict)
-    _parsed: dict[tuple[str, str], Any] = field(default_factory=dict)
-    _ignored: Counter[str] = field(default_factory=Counter)
+    _cells: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _files: dict[str, str] = field(default_factory=dict)
     _unreadable: int = 0
 
     def read(self, raw: RawRow) -> Row:
         """Type every cell; problems stand in the row, nothing is raised."""
         problems: list[Problem] = []
         values: dict[str, Any] = {}
-        preset: str | None = None
-        where = str(raw.place)
 
-        def complain(column: str, message: str, remedy: str = "") -> None:
-            problems.append(Problem(f"{where}, column {column}", message, remedy))
+        def complain(column: str, message: str, remedy: str) -> None:
+            problems.append(Problem(f"{raw.place}, column {column}", message, remedy))
 
+        others = []
         for column, cell in raw.cells.items():
-            if (name := SONG_NAMES.get(column) or TEXT_FILES.get(column)) is not None:
-                if name in values:
-                    complain(column, f"sets {name}, which another column of this row sets too", "keep one of them")
-                    continue
+            name = _PARAMETER_OF.get(column)
+            if name is None:
+                if column != "id":
+                    others.append(column)
+            elif name in values:
+                complain(column, f"sets {name}, which another column of this row sets too", "keep one of them")
+            else:
                 try:
-                    is_file = column in TEXT_FILES
-                    values[name] = self._text_file(str(cell), f"{where}, column {column}") if is_file else self._parse(name, cell)
+                    values[name] = self._text(raw.place, column, cell) if column in TEXT_FILES else self._parse(name, cell)
                 except ValueError as error:
                     complain(column, str(error), _hint(name, cell))
                 except Refused as refused:
                     problems.extend(refused.problems)
-            elif column == "preset":
-                preset = str(cell).strip()
-            elif column in OTHER_TASK_KEYS or column in RECORD_KEYS:
-                self._ignored[column] += 1
-            elif column not in ROW_KEYS:
-                complain(column, f"is no parameter{did_you_mean(column, COLUMNS)}", "see `python -m acestep_batch --help`")
-        _check_task(raw.cells, complain)
-        self._check_lora(raw.cells, complain)
-        row_id = self._identify(raw, complain)
-        return Row(raw.place, row_id, values, preset, tuple(problems))
+        if others:
+            self._ignore(others)
+            problems.extend(unknown_column(str(raw.place), column, COLUMNS) for column in others if column not in COLUMNS)
+            _check_task(raw.cells, complain)
+            _check_lora(self.folder, raw.cells, complain)
+        preset = _name(raw.cells, "preset", complain) if "preset" in raw.cells else None
+        return Row(raw.place, self._identify(raw, complain), values, preset, tuple(problems))
 
     def read_defaults(self, raw: RawRow) -> Row:
         """Type the defaults that stand above all rows."""
         problems = [
-            Problem(f"{raw.place}, {column}", "belongs to a row, not to the defaults", "move it into the rows")
+            Problem(f"{raw.place}, column {column}", "belongs to a row, not to the defaults", "move it into the rows")
             for column in ("id", "output_path")
             if column in raw.cells
         ]
-        row = RowReader(self.folder).read(raw)
+        row = RowReader(self.folder, self._ignored, self._ignored_rows).read(raw)
         return Row(raw.place, "defaults", row.values, row.preset, (*problems, *row.problems))
 
     def unreadable(self, refused: Refused) -> Row:
@@ -92,30 +99,40 @@ class RowReader:
 
     def notes(self) -> tuple[str, ...]:
         """What was ignored, a line for each reason."""
-        lines = []
-        for keys, reason in ((RECORD_KEYS, "they record a past run"), (OTHER_TASK_KEYS, "text2music does not use them")):
-            if found := sorted(key for key in keys if self._ignored[key]):
-                rows = max(self._ignored[key] for key in found)
-                lines.append(f"ignored in {rows} {'row' if rows == 1 else 'rows'}: {', '.join(found)} ({reason})")
-        return tuple(lines)
+        return tuple(
+            f"ignored in {rows:,} {'row' if rows == 1 else 'rows'}: {', '.join(sorted(self._ignored[reason]))} ({reason})"
+            for reason, rows in self._ignored_rows.items()
+        )
+
+    def _ignore(self, columns: Iterable[str]) -> None:
+        for reason, keys in _IGNORED:
+            if found := keys.intersection(columns):
+                self._ignored.setdefault(reason, set()).update(found)
+                self._ignored_rows[reason] += 1
 
     def _parse(self, name: str, cell: Any) -> Any:
-        if name in _TEXTS or not isinstance(cell, str):
+        """A cell as its parameter's value; equal cells of a manifest are read once."""
+        if name in _VARIED or not isinstance(cell, str):
             return SONG[name].parse(cell)
         key = (name, cell)
-        if key not in self._parsed:
+        value = self._cells.get(key)
+        if value is None:
             value = SONG[name].parse(cell.strip())
-            if len(self._parsed) > 100_000:
-                self._parsed.clear()
-            self._parsed[key] = value
-        return self._parsed[key]
+            _keep(self._cells, key, value, _REMEMBERED_CELLS)
+        return value
 
-    def _text_file(self, name: str, where: str) -> str:
-        return text_file(self.folder / name.strip(), where)
+    def _text(self, place: Place, column: str, cell: Any) -> str:
+        name = SONG["output_path"].parse(cell).strip()
+        text = self._files.get(name)
+        if text is None:
+            text = text_file(self.folder, name, f"{place}, column {column}")
+            _keep(self._files, name, text, _REMEMBERED_FILES)
+        return text
 
-    def _identify(self, raw: RawRow, complain: Any) -> str:
-        given = str(raw.cells.get("id", "")).strip() or raw.id_hint
-        row_id = given or str(raw.place.row)
+    def _identify(self, raw: RawRow, complain: Complaint) -> str:
+        row_id = _name(raw.cells, "id", complain) or raw.id_hint or str(raw.place.row)
+        if not row_id.isascii():
+            row_id = unicodedata.normalize("NFC", row_id)  # macOS stores file names decomposed
         if len(row_id) > _LONGEST_ID or not row_id.isprintable():
             complain("id", f"{shown(row_id)} is too long or not printable", f"use up to {_LONGEST_ID} printable characters")
         first = self._ids.setdefault(row_id.casefold(), raw.place.row)
@@ -124,31 +141,59 @@ class RowReader:
                      "give every row an id of its own")  # fmt: skip
         return row_id
 
-    def _check_lora(self, cells: Mapping[str, Any], complain: Any) -> None:
-        lora = str(cells.get("lora_name_or_path", "none")).strip()
-        if lora.lower() in ("", "none"):
-            return
-        if (self.folder / lora).exists():
-            complain("lora_name_or_path", f"{shown(lora)}: this version renders without LoRA only", "write none")
-        else:
-            complain("lora_name_or_path", f"{shown(lora)} does not exist on this machine", "write none, or give its folder")
+
+def _keep(memory: dict[Any, Any], key: Any, value: Any, most: int) -> None:
+    """Remember a value; what was remembered is forgotten when it is too much."""
+    if len(memory) >= most:
+        memory.clear()
+    memory[key] = value
 
 
-def text_file(path: Path, where: str) -> str:
-    """The text of a prompt or lyrics file.
+def _name(cells: Mapping[str, Any], column: str, complain: Complaint) -> str | None:
+    """A cell that names something, or None where it is empty."""
+    cell = cells.get(column, "")
+    if isinstance(cell, bool) or not isinstance(cell, str | int | float):
+        complain(column, f"{shown(cell)} is no name", "write a text")
+        return None
+    return str(cell).strip() or None
+
+
+def text_file(folder: Path, name: str, where: str) -> str:
+    """The text of a prompt or lyrics file, without empty lines around it.
 
     Raises:
         Refused: it does not exist, is no file, or is not UTF-8.
+        ValueError: it holds what no text may hold.
     """
-    if not path.is_file():
-        raise Refused([Problem(where, f"{path} does not exist", "the path is relative to the manifest")])
-    return read_text(path, where).strip("\n")
+    if not _exists(folder / name):
+        raise refuse(where, f"{shown(name)} does not exist in {folder.absolute()}", "give the path from there")
+    return str(SONG["lyrics"].parse(read_text(folder / name, where).strip("\n")))
 
 
-def _check_task(cells: Mapping[str, Any], complain: Any) -> None:
+def _exists(path: Path) -> bool:
+    """Whether there is such a file or folder; a text that no file system takes for a name is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _check_lora(folder: Path, cells: Mapping[str, Any], complain: Complaint) -> None:
+    lora = str(cells.get("lora_name_or_path", "none")).strip()
+    if lora.lower() in ("", "none"):
+        return
+    if _exists(folder / lora):
+        complain("lora_name_or_path", f"{shown(lora)}: this version renders without LoRA only", "write none")
+    else:
+        complain("lora_name_or_path", f"{shown(lora)} does not exist on this machine", "write none, or give its folder")
+
+
+def _check_task(cells: Mapping[str, Any], complain: Complaint) -> None:
     task = str(cells.get("task", "text2music")).strip()
     if task not in ("", "text2music"):
-        complain("task", f"{shown(task)} is not a task of this version; allowed: text2music")
+        complain("task", f"{shown(task)} is not a task of this version", "write text2music, or leave it out")
+    if str(cells.get("audio2audio_enable", "")).strip().lower() in ("true", "yes", "on", "1"):
+        complain("audio2audio_enable", "asks for audio2audio, which is not a task of this version", "write false, or leave it out")
 
 
 def _hint(name: str, cell: Any) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 RANDOM = "random"
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_BETWEEN_ITEMS = re.compile(r"[\s;,]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,43 +123,40 @@ def _did_you_mean(raw: object, choices: tuple[str, ...]) -> str:
 def _float(parameter: Parameter, raw: object) -> Any:
     if isinstance(raw, str) and raw in parameter.choices:
         return raw
-    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise ValueError("is not a number")
-    try:
-        number = float(raw)
-    except ValueError:
-        raise ValueError("is not a number") from None
-    if parameter.hard is not None and number not in parameter.hard:
-        raise ValueError("is outside the allowed range")
-    return number
+    return _inside(parameter, _number(raw))
 
 
 def _int(parameter: Parameter, raw: object) -> Any:
     if isinstance(raw, str) and raw in parameter.choices:
         return raw
-    number = _whole(raw)
+    return _inside(parameter, _whole(raw))
+
+
+def _inside(parameter: Parameter, number: float) -> float:
     if parameter.hard is not None and number not in parameter.hard:
         raise ValueError("is outside the allowed range")
     return number
 
 
+def _number(raw: object) -> float:
+    """A number from an int, a float or their text as people write it: 1_000 could be a slip, so it is refused."""
+    if isinstance(raw, bool) or not isinstance(raw, int | float | str) or (isinstance(raw, str) and "_" in raw):
+        raise ValueError("is not a number")
+    try:
+        return float(raw)
+    except ValueError:
+        comma = isinstance(raw, str) and re.fullmatch(r"\s*-?\d+,\d+\s*", raw)
+        raise ValueError("is not a number" + (" (write a point for the comma)" if comma else "")) from None
+
+
 def _whole(raw: object) -> int:
     """A whole number from an int, an integral float or their text; never from a bool."""
-    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise ValueError("is not a whole number")
-    if isinstance(raw, int):
+    if isinstance(raw, int) and not isinstance(raw, bool):
         return raw
-    try:
-        return int(raw) if isinstance(raw, str) else _integral(raw)
-    except ValueError:
-        try:
-            return _integral(float(raw))
-        except ValueError:
-            raise ValueError("is not a whole number") from None
-
-
-def _integral(number: float) -> int:
-    if not math.isfinite(number) or not number.is_integer():
+    if isinstance(raw, str) and raw.strip().isdecimal():
+        return int(raw)
+    number = _number(raw)
+    if not number.is_integer():  # nor are infinities and NaN
         raise ValueError("is not a whole number")
     return int(number)
 
@@ -176,13 +175,19 @@ def _bool(parameter: Parameter, raw: object) -> bool:
 def _str(parameter: Parameter, raw: object) -> str:
     if isinstance(raw, bool):
         return str(raw).lower()
-    if isinstance(raw, str | int | float):
+    if isinstance(raw, str):
+        if "\0" in raw:
+            raise ValueError("holds a NUL character")
+        if not raw.isascii() and _SURROGATE.search(raw):
+            raise ValueError("holds half a character (a lone surrogate)")
+        return raw.replace("\r\n", "\n").replace("\r", "\n") if "\r" in raw else raw
+    if isinstance(raw, int | float):
         return str(raw)
     raise ValueError("is not text")
 
 
 def _choice(parameter: Parameter, raw: object) -> str:
-    text = str(raw).lower() if isinstance(raw, bool) else raw
+    text = "off" if raw is False else raw  # YAML reads a plain off as false
     if isinstance(text, str) and text.strip().lower() in parameter.choices:
         return text.strip().lower()
     raise ValueError("is not one of the choices")
@@ -198,10 +203,10 @@ def _items(raw: object) -> list[object]:
     if text.startswith("["):
         try:
             items = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             raise ValueError("is not a list") from None
         return list(items)
-    return [item for item in re.split(r"[\s;,]+", text) if item]
+    return [text] if text.isalnum() else [item for item in _BETWEEN_ITEMS.split(text) if item]
 
 
 def _ints(parameter: Parameter, raw: object) -> tuple[int, ...]:

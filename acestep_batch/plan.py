@@ -6,26 +6,26 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from acestep_batch.advice import RowAdvice
-from acestep_batch.compose import Run, Settings, row_settings
+from acestep_batch.compose import Run, Settings, row_settings, settings_below
 from acestep_batch.conflicts import Conflict, conflicts
 from acestep_batch.engine.base import SongRequest
 from acestep_batch.lint import Advice
 from acestep_batch.manifest import Row, RowReader
-from acestep_batch.manifest_files import RawManifest
+from acestep_batch.manifest_rows import RawManifest
 from acestep_batch.parameter import RANDOM
-from acestep_batch.problems import Problem, Refused
+from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.schema import Generation
 from acestep_batch.seeds import drawn_duration_s, seed_of_id, take_seeds
 from acestep_batch.target import Target
 
 _PER_SONG = frozenset({"prompt", "lyrics", "actual_seeds", "output_path"})
+_PRESETS = frozenset({"preset", "preset_file"})
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedRow:
+class CheckedRow(NamedTuple):
     """A row with its settings and everything there is to say about it, before its songs are made."""
 
     row: Row
@@ -65,49 +65,74 @@ class RowChecker:
     target: Target
     advice: RowAdvice
     defaults: Row | None = None
-    _settings_seen: dict[tuple[Any, ...], tuple[tuple[Conflict, ...], tuple[Advice, ...]]] = field(default_factory=dict)
+    _below: dict[str | None, Settings] = field(default_factory=dict)
+    _seen: dict[tuple[Any, ...], tuple[tuple[Conflict, ...], tuple[Advice, ...]]] = field(default_factory=dict)
+
+    def start(self, defaults: Row) -> tuple[Problem, ...]:
+        """Take in the defaults above the rows; returns what is wrong with them, and leaves that out."""
+        self.defaults = defaults._replace(preset=None)
+        try:
+            self._settings_below(defaults.preset)
+        except Refused as refused:
+            return (*defaults.problems, *_placed(defaults, refused))
+        self.defaults = defaults
+        return defaults.problems
 
     def check(self, row: Row) -> CheckedRow:
         """Everything there is to say about one row; nothing is raised."""
-        where = str(row.place)
-        if row.problems:
-            return CheckedRow(row, None, row.problems)
-        if row.preset is not None and "preset" in self.run.swept:
-            problem = Problem(f"{where}, column preset", "names a preset while the presets are swept", "drop the column or the sweep")
-            return CheckedRow(row, None, (problem,))
         try:
-            settings = row_settings(self.run.layers, self.defaults, row)
+            below = self._settings_below(row.preset)
         except Refused as refused:
-            return CheckedRow(row, None, tuple(Problem(f"{where}, column preset", each.message, each.remedy) for each in refused.problems))
-        found, advised = self._shared(settings)
-        problems = [Problem(f"{where}, {each.key}", each.message, each.remedy) for each in found]
-        advice = [*advised, *self.advice.of_texts(settings)] if self.run.options.lint != "off" else []
+            return CheckedRow(row, None, (*row.problems, *_placed(row, refused)))
+        settings = row_settings(below, row, self.run.layers.command_line)
+        found, advised = self._shared(settings, row)
+        if row.problems:
+            found = tuple(each for each in found if each.key in row.values)  # the others may follow from an unread cell
+            return CheckedRow(row, settings, (*row.problems, *_row_problems(row, found)))
+        advice = (*advised, *self.advice.of_texts(settings)) if self.run.options.lint != "off" else ()
+        problems = _row_problems(row, found) if found else ()
         if self.run.options.lint == "error":
-            problems.extend(Problem(f"{where}, {each.key}", each.message, "or lint=warn") for each in advice if not each.note)
-            advice = [each for each in advice if each.note]
-        return CheckedRow(row, settings, tuple(problems), tuple(advice))
+            strict = (Conflict(each.key, each.message, "or lint=warn") for each in advice if not each.note)
+            problems = (*problems, *_row_problems(row, strict))
+            advice = tuple(each for each in advice if each.note)
+        return CheckedRow(row, settings, problems, advice)
 
-    def _shared(self, settings: Settings) -> tuple[tuple[Conflict, ...], tuple[Advice, ...]]:
+    def _settings_below(self, preset: str | None) -> Settings:
+        if preset not in self._below:
+            if preset is not None and not _PRESETS.isdisjoint(self.run.swept):
+                raise refuse("", f"names {preset} while presets are swept, which it would replace", "drop it or the sweep")
+            self._below[preset] = settings_below(self.run.layers, self.defaults, preset)
+        return self._below[preset]
+
+    def _shared(self, settings: Settings, row: Row) -> tuple[tuple[Conflict, ...], tuple[Advice, ...]]:
         """Conflicts and advice that do not depend on the row's own texts and seeds."""
         seeds = settings.values["actual_seeds"]
         listed = isinstance(seeds, tuple) and len(seeds) > 1
         genres = self.advice.genres(settings.values["prompt"])
-        key = (listed, genres, settings.asked, *(value for name, value in settings.values.items() if name not in _PER_SONG))
-        if key not in self._settings_seen:
-            if len(self._settings_seen) > 10_000:
-                self._settings_seen.clear()
+        key = (row.preset, listed, genres, *[item for item in row.values.items() if item[0] not in _PER_SONG])
+        seen = self._seen.get(key)
+        if seen is None:
+            if len(self._seen) > 10_000:
+                self._seen.clear()
             advised = self.advice.of_settings(settings, self.run.hw) if self.run.options.lint != "off" else ()
-            self._settings_seen[key] = (conflicts(settings, self.run, self.target), advised)
-        return self._settings_seen[key]
+            seen = self._seen[key] = (conflicts(settings, self.run, self.target), advised)
+        return seen
+
+
+def _placed(row: Row, refused: Refused) -> tuple[Problem, ...]:
+    return tuple(Problem(f"{row.place}, column preset", each.message, each.remedy) for each in refused.problems)
+
+
+def _row_problems(row: Row, found: Iterable[Conflict]) -> tuple[Problem, ...]:
+    return tuple(Problem(f"{row.place}, {each.key}", each.message, each.remedy) for each in found)
 
 
 def checked_rows(manifest: RawManifest, reader: RowReader, checker: RowChecker, limit: int | None) -> Iterator[CheckedRow]:
     """Read and check rows one after another, the first ``limit`` of them; a million rows need no memory for it."""
     if manifest.defaults is not None:
         defaults = reader.read_defaults(manifest.defaults)
-        checker.defaults = defaults
-        if defaults.problems:
-            yield CheckedRow(defaults, None, defaults.problems)
+        if problems := checker.start(defaults):
+            yield CheckedRow(defaults, None, problems)
     for raw in islice(manifest.rows, limit):
         if isinstance(raw, Refused):
             yield CheckedRow(reader.unreadable(raw), None, raw.problems)
@@ -129,7 +154,7 @@ def seeds_of(settings: Settings, row_id: str) -> tuple[int, ...]:
 def audios_of(settings: Settings) -> int:
     """How many audios a row makes."""
     given = settings.values["actual_seeds"]
-    return len(given) if isinstance(given, tuple) and given else int(settings.values["takes"])
+    return max(len(given) if isinstance(given, tuple) else 1, settings.values["takes"])
 
 
 def duration_s(settings: Settings, seed: int, longest_s: float) -> float:
@@ -146,7 +171,7 @@ def songs_of(rows: Iterable[CheckedRow], run: Run, target: Target) -> list[Song]
             continue
         seeds = seeds_of(checked.settings, checked.row.id)
         effective, notes = target.effective(checked.settings)
-        preset = checked.row.preset or "+".join(run.presets) or None
+        preset = checked.settings.preset or "+".join(run.presets) or None
         for take, seed in enumerate(seeds, 1):
             values = effective | {
                 "actual_seeds": (seed,),

@@ -11,7 +11,8 @@ from acestep_batch.advice import RowAdvice
 from acestep_batch.compose import ONE_SONG_ID, Run
 from acestep_batch.hardware import Machine, TorchBuild
 from acestep_batch.manifest import COLUMNS, RowReader
-from acestep_batch.manifest_files import Place, RawManifest, RawRow, open_manifest
+from acestep_batch.manifest_files import open_manifest
+from acestep_batch.manifest_rows import Place, RawManifest, RawRow
 from acestep_batch.outputs.audio_files import encoder_failure
 from acestep_batch.outputs.folders import check_writable, free_bytes, run_folder
 from acestep_batch.outputs.formats import audio_format, format_problems
@@ -70,7 +71,9 @@ def manifest_path(run: Run, shipped: Path) -> Path | None:
 
 def run_name(run: Run, path: Path | None) -> str:
     """The name of the run's folder: ``output.name``, or the manifest's stem."""
-    return run.output.name or (path.stem if path is not None else ONE_SONG_ID)
+    if path is None:
+        return run.output.name or ONE_SONG_ID
+    return run.output.name or (path.resolve().name if path.is_dir() else path.stem)
 
 
 def preflight(
@@ -94,6 +97,7 @@ def preflight(
     reader = RowReader(path.parent if path is not None and not path.is_dir() else path or Path())
     try:
         manifest = _one_song() if path is None else open_manifest(path, COLUMNS)
+        state.problems.extend(manifest.problems)
         for checked in watch(checked_rows(manifest, reader, checker, run.options.limit), manifest.progress):
             _take_in(state, checked, keep_rows)
     except Refused as refused:
@@ -110,24 +114,27 @@ def _one_song() -> RawManifest:
 
 
 def _take_in(state: Preflight, checked: CheckedRow, keep: bool) -> None:
-    settings = checked.settings
-    problems = list(checked.problems)
+    row, settings, problems, advice = checked
     if settings is not None and settings.values["output_path"] is not None:
-        where = f"{checked.row.place}, output_path"
-        found = output_target(settings.values["output_path"], "name", state.rules, where=where)
+        found = output_target(settings.values["output_path"], "name", state.rules, where=f"{row.place}, output_path")
         if isinstance(found, Problem):
-            problems.append(found)
-            checked = CheckedRow(checked.row, settings, tuple(problems), checked.advice)
-    is_defaults = checked.row.place.row == 0 and checked.row.id == "defaults"
-    state.counts["rows"] += not is_defaults
-    state.counts["invalid"] += bool(problems)
-    room = MAX_KEPT - len(state.row_problems)
-    (state.problems if is_defaults else state.row_problems).extend(problems[:room])
-    state.more_row_problems += max(0, len(problems) - room)
-    for advice in checked.advice:
-        text = f"{'note: ' if advice.note else ''}{advice.key}: {advice.message}"
-        if text in state.advice or len(state.advice) < MAX_KEPT:
-            state.advice.setdefault(text, []).append(str(checked.row.place))
+            problems = (*problems, found)
+            checked = checked._replace(problems=problems)
+    if row.place.row == 0 and row.id == "defaults":
+        state.problems.extend(problems)
+        return
+    state.counts["rows"] += 1
+    if problems:
+        state.counts["invalid"] += 1
+        room = MAX_KEPT - len(state.row_problems)
+        state.row_problems.extend(problems[:room])
+        state.more_row_problems += max(0, len(problems) - room)
+    if advice:
+        where = str(row.place)
+        for each in advice:
+            text = f"{'note: ' if each.note else ''}{each.key}: {each.message}"
+            if text in state.advice or len(state.advice) < MAX_KEPT:
+                state.advice.setdefault(text, []).append(where)
     if settings is not None and not problems:
         audios = audios_of(settings)
         state.counts["songs"] += audios

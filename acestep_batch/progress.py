@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -88,7 +87,11 @@ class RunProgress:
         eta = clock(self.pace.eta_s)
         self.bars.update(self.songs_bar, completed=self.done, eta=eta)
         song = outcome.song
-        state = f"FAILED: {outcome.error}" if outcome.error else f"{song.generation.audio_duration:.1f} s in {outcome.seconds:.1f} s"
+        state = (
+            f"FAILED: {outcome.error}"
+            if outcome.error
+            else f"{song.generation.audio_duration:.1f} s in {outcome.seconds:.1f} s"
+        )
         self._say(f"[{self.done}/{self.total}] {song.id} seed {song.seed}: {state}, {eta} to go")
 
     def _say(self, line: str) -> None:
@@ -125,9 +128,11 @@ def watch_rows(console: Console) -> Callable[[Iterable[CheckedRow], Callable[[],
         for number, row in enumerate(rows, 1):
             if number % 256 == 0 and time.monotonic() >= next_report:
                 next_report += interval
-                console.print(f"checked {number:,} rows ({share():.0%})", end="\r" if console.is_terminal else "\n", highlight=False)
+                console.print(
+                    f"checked {number:,} rows ({share():.0%})",
+                    end="\r" if console.is_terminal else "\n",
+                    highlight=False,
+                )
             yield row
 
     return watch
-
-

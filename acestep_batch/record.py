@@ -58,7 +58,9 @@ def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any]
             "take": song.take,
             "takes": song.takes,
             "preset": song.preset,
-            "requested": {name: _plain(value) for name, value in song.requested.items() if name not in ("prompt", "lyrics")},
+            "requested": {
+                name: _plain(value) for name, value in song.requested.items() if name not in ("prompt", "lyrics")
+            },
             "derived_seeds": {"song": song.seed},
             "notes": [*song.notes, *rendered.notes],
             "engine": dict(engine),
@@ -88,7 +90,13 @@ def template_values(song: Song, name: str) -> dict[str, object]:
 def failed_row(checked: CheckedRow) -> dict[str, Any]:
     """The line of a row that was skipped because it is invalid."""
     error = "; ".join(str(problem) for problem in checked.problems)
-    return {"index": None, "id": checked.row.id, "row": checked.row.id, "status": "failed", "error": f"invalid: {error}"}
+    return {
+        "index": None,
+        "id": checked.row.id,
+        "row": checked.row.id,
+        "status": "failed",
+        "error": f"invalid: {error}",
+    }
 
 
 def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
@@ -109,7 +117,10 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
         "frames": None if rendered is None else rendered.frames,
         "model_calls": None if rendered is None else rendered.model_calls,
         "seconds": round(outcome.seconds, 3),
-        **{f"{stage}_s": None if rendered is None else round(rendered.stage_seconds.get(stage, 0.0), 4) for stage in STAGES},
+        **{
+            f"{stage}_s": None if rendered is None else round(rendered.stage_seconds.get(stage, 0.0), 4)
+            for stage in STAGES
+        },
         "peak_memory_bytes": outcome.peak_memory_bytes,
         "peak_process_bytes": outcome.peak_process_bytes,
         "files": [_shown_path(file, run_folder) for file in outcome.files],

@@ -1,11 +1,11 @@
-"""Help, tables and the editors' JSON schema, all made from the schema; ``python -m acestep_batch.reference`` writes them."""
+"""Help, tables and the editors' JSON schema, made from the schema; ``python -m`` this module writes the files."""
 
 from __future__ import annotations
 
 import json
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,11 @@ _TITLES = {
 
 def help_text(conf: Path) -> str:
     """What ``--help`` prints: usage, groups, and every parameter with its default and what is allowed."""
-    groups = [f"  {folder.name:<10}{', '.join(sorted(each.stem for each in folder.glob('*.yaml')))}" for folder in sorted(conf.iterdir()) if folder.is_dir()]
+    groups = [
+        f"  {folder.name:<10}{', '.join(sorted(each.stem for each in folder.glob('*.yaml')))}"
+        for folder in sorted(conf.iterdir())
+        if folder.is_dir()
+    ]
     lines = [USAGE, "Groups (preset is added with +preset=)", *groups]
     for section, parameters in PARAMETERS.items():
         lines += ["", _TITLES[section]]
@@ -44,27 +48,41 @@ def help_text(conf: Path) -> str:
                 f"  {' | '.join((parameter.name, *parameter.aliases))} = {_default(parameter)}   [{parameter.allowed}]",
                 textwrap.fill(parameter.meaning, 96, initial_indent="      ", subsequent_indent="      "),
             ]
-    lines += ["", "Text files", *(f"  {key} = FILE   the {name}, from a UTF-8 file" for key, name in TEXT_FILES.items())]
+    lines += [
+        "",
+        "Text files",
+        *(f"  {key} = FILE   the {name}, from a UTF-8 file" for key, name in TEXT_FILES.items()),
+    ]
     lines += ["", "  preset_file = FILE   a preset in the guide's JSON format"]
     return "\n".join(lines)
 
 
 def markdown_table(section: str) -> str:
     """The parameters of a section as a Markdown table."""
-    rows = ["| name | default | allowed | guide's range | meaning | source |", "| --- | --- | --- | --- | --- | --- |"]
+    rows = []
     for parameter in PARAMETERS[section].values():
-        names = ", ".join(f"`{name}`" for name in (parameter.name, *parameter.aliases))
-        unit = f" {parameter.unit}" if parameter.unit else ""
+        default = f"`{_default(parameter)}` {parameter.unit}".strip()
         guide = str(parameter.guide) if parameter.guide is not None else ""
-        rows.append(
-            f"| {names} | `{_default(parameter)}`{unit} | {_cell(parameter.allowed)} | {guide} | {_cell(parameter.meaning)} | {parameter.source} |"
-        )
-    return "\n".join(rows)
+        rows.append((_names(parameter), default, parameter.allowed, guide, parameter.meaning, parameter.source))
+    return _table(("name", "default", "allowed", "guide's range", "meaning", "source"), rows)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _names(parameter: Parameter) -> str:
+    return ", ".join(f"`{name}`" for name in (parameter.name, *parameter.aliases))
 
 
 def parameters_page() -> str:
     """``docs/parameters.md``."""
-    parts = ["# Parameters", "", "Made from `acestep_batch/schema.py` by `python -m acestep_batch.reference`; do not edit."]
+    parts = [
+        "# Parameters",
+        "",
+        "Made from `acestep_batch/schema.py` by `python -m acestep_batch.reference`; do not edit.",
+    ]
     titles = {"generation": "Song parameters", "": "The run"}
     for section in PARAMETERS:
         parts += ["", f"## {titles.get(section, f'`{section}.`')}", "", markdown_table(section)]
@@ -73,18 +91,19 @@ def parameters_page() -> str:
 
 def patterns_table() -> str:
     """The guide's Common Patterns as problem and overrides."""
-    rows = ["| problem | the guide's advice | overrides |", "| --- | --- | --- |"]
-    rows += [f"| {problem} | {advice} | `{' '.join(overrides)}` |" for problem, advice, overrides in COMMON_PATTERNS]
-    return "\n".join(rows)
+    rows = [(problem, advice, f"`{' '.join(overrides)}`") for problem, advice, overrides in COMMON_PATTERNS]
+    return _table(("problem", "the guide's advice", "overrides"), rows)
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a manifest (JSON or YAML), for completion and checks in editors."""
     properties: dict[str, Any] = {
-        "id": {"type": ["string", "integer"], "description": "Name of the song; also decides its seed where none is given."},
+        "id": {"type": ["string", "integer"], "description": "Name of the song; decides its seed where none is given."},
         "preset": {"type": "string", "description": "A preset for this song alone; it replaces the run's."},
-        **{key: {"type": "string", "description": f"A UTF-8 text file with the {name}, relative to the manifest."} for key, name in TEXT_FILES.items()},
-    }  # fmt: skip
+    }
+    for key, name in TEXT_FILES.items():
+        description = f"A UTF-8 text file with the {name}, relative to the manifest."
+        properties[key] = {"type": "string", "description": description}
     for parameter in SONG.values():
         for name in (parameter.name, *parameter.aliases):
             properties[name] = _property(parameter)
@@ -144,10 +163,6 @@ def _default(parameter: Parameter) -> str:
     return plain_number(value) if isinstance(value, int | float) else repr(value)
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
 def generated_files(root: Path) -> dict[Path, str]:
     """Every generated file with what it should hold; guide.md and README.md keep the text around their tables."""
     guide, readme = root / "docs" / "guide.md", root / "README.md"
@@ -161,11 +176,8 @@ def generated_files(root: Path) -> dict[Path, str]:
 
 def short_table() -> str:
     """The song parameters in short, for the README."""
-    rows = ["| parameter | default | allowed |", "| --- | --- | --- |"]
-    for parameter in SONG.values():
-        names = ", ".join(f"`{name}`" for name in (parameter.name, *parameter.aliases))
-        rows.append(f"| {names} | `{_default(parameter)}` | {_cell(parameter.allowed)} |")
-    return "\n".join(rows)
+    rows = [(_names(parameter), f"`{_default(parameter)}`", parameter.allowed) for parameter in SONG.values()]
+    return _table(("parameter", "default", "allowed"), rows)
 
 
 def between_marks(text: str, name: str, content: str) -> str:

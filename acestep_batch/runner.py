@@ -130,7 +130,9 @@ def _finish(job: Job, engine: Engine, position: int, result: RenderedSong | Exce
         return replace(outcome, error=f"could not be written: {_one_line(error)}")
 
 
-def _write_files(job: Job, engine: Engine, position: int, outcome: Outcome, rendered: RenderedSong) -> Iterator[AudioFile]:
+def _write_files(
+    job: Job, engine: Engine, position: int, outcome: Outcome, rendered: RenderedSong
+) -> Iterator[AudioFile]:
     target, facts = job.targets[position], engine.describe()
     master = master_sha256(rendered.audio)
     for name in target.formats:
@@ -145,7 +147,12 @@ def _write_files(job: Job, engine: Engine, position: int, outcome: Outcome, rend
 
         written = publish_audio(path, rendered.audio, rendered.sample_rate, encoding_format, tags)
         encoding = Encoding(written.pcm_sha256, written.clipped_samples)
-        extra = {"format": written.format, "subtype": written.subtype, "bytes": written.bytes, "file_sha256": written.file_sha256}
+        extra = {
+            "format": written.format,
+            "subtype": written.subtype,
+            "bytes": written.bytes,
+            "file_sha256": written.file_sha256,
+        }
         write_json(path.with_name(f"{path.name}.json"), record(encoding, extra))
         yield written
 

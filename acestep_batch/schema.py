@@ -33,10 +33,10 @@ class Generation:
         "May be empty.", f"{_GUIDE}, Lyrics",
     )  # fmt: skip
     audio_duration: float = declare(
-        "float", 60.0, f"Length of the song. -1 draws it from the seed, between {SHORTEST_RANDOM_S:g} s and the lower of "
-        f"{LONGEST_S:g} s and the profile's limit. Rounded down to whole latent frames of 4096 samples at 44.1 kHz.",
-        f"{_GUIDE}, Audio Duration", hard=Range(0.0, above=True, also=(-1.0,)), guide=Range(0.0, LONGEST_S, also=(-1.0,)),
-        unit="s",
+        "float", 60.0, f"Length of the song. -1 draws it from the seed, between {SHORTEST_RANDOM_S:g} s and the lower "
+        f"of {LONGEST_S:g} s and the profile's limit. Rounded down to whole latent frames of 4096 samples at 44.1 kHz.",
+        f"{_GUIDE}, Audio Duration", hard=Range(0.0, above=True, also=(-1.0,)),
+        guide=Range(0.0, LONGEST_S, also=(-1.0,)), unit="s",
     )  # fmt: skip
     infer_step: int = declare(
         "int", 60, "Denoising steps: more is better and slower. heun calls the model 2n-1 times.",
@@ -64,7 +64,7 @@ class Generation:
         "records it.", f"{_GUIDE}, Seeds", hard=_SEEDS, nullable=True, aliases=("seed",),
     )  # fmt: skip
     takes: int = declare(
-        "int", 1, "How many takes: the first seed and takes-1 seeds derived from it. Not together with a list of seeds.",
+        "int", 1, "How many takes: the first seed, and takes-1 seeds derived from it. Not with a list of seeds.",
         "this product", hard=Range(1, 10_000),
     )  # fmt: skip
     oss_steps: tuple[int, ...] = declare(
@@ -94,15 +94,15 @@ class Generation:
         hard=_SCALE, guide=Range(0.0, 10.0),
     )  # fmt: skip
     guidance_scale_text: float = declare(
-        "float", 0.0, "Double condition: the prompt's own scale. Active only when it and guidance_scale_lyric are above "
-        "1; then cfg_type and decay do not count.", f"{_GUIDE}, Double Condition Guidance", hard=_SCALE,
+        "float", 0.0, "Double condition: the prompt's own scale. Active only when it and guidance_scale_lyric are "
+        "above 1; then cfg_type and decay do not count.", f"{_GUIDE}, Double Condition Guidance", hard=_SCALE,
     )  # fmt: skip
     guidance_scale_lyric: float = declare(
         "float", 0.0, "Double condition: the lyrics' own scale.", f"{_GUIDE}, Double Condition Guidance", hard=_SCALE,
     )  # fmt: skip
     rng: str = declare(
-        "choice", "song", "Where noise is drawn: song = on the CPU in float32, equal on every device; reference = on the "
-        "compute device in the compute type, for seeds brought from the official pipeline.", "this product",
+        "choice", "song", "Where noise is drawn: song = on the CPU in float32, equal on every device; reference = on "
+        "the compute device in the compute type, for seeds brought from the official pipeline.", "this product",
         choices=("song", "reference"),
     )  # fmt: skip
     bf16: bool = declare(
@@ -113,7 +113,8 @@ class Generation:
         f"{_GUIDE}, Model Compilation",
     )  # fmt: skip
     device_id: int = declare(
-        "int", 0, "The N-th visible GPU; the environment is not changed.", f"{_GUIDE}, GPU Selection", hard=Range(0, 1023),
+        "int", 0, "The N-th visible GPU; the environment is not changed.", f"{_GUIDE}, GPU Selection",
+        hard=Range(0, 1023),
     )  # fmt: skip
     output_path: str | None = declare(
         "str", None, "File name in audio/ (null: output.template). An absolute path needs output.allow_outside=true.",
@@ -128,7 +129,8 @@ class Hardware:
     name: str = declare("str", "cpu", "The profile's name; auto looks at the machine.", "this product")
     device: str = declare("choice", "cpu", "Where the model runs.", "this product", choices=("cpu", "cuda", "mps"))
     batch_size: int | str = declare(
-        "int", 1, "Songs rendered together at most.", f"{_GUIDE}, Hardware", hard=Range(1, 256), choices=("auto",),
+        "int", 1, "Songs rendered together at most; auto is 4 on a GPU and 1 elsewhere.", f"{_GUIDE}, Hardware",
+        hard=Range(1, 256), choices=("auto",),
     )  # fmt: skip
     max_duration_s: float = declare(
         "float", LONGEST_S, "Longest song the profile allows.", f"{_GUIDE}, Hardware", hard=Range(0.0, above=True),
@@ -139,7 +141,7 @@ class Hardware:
         hard=Range(1, 1000),
     )  # fmt: skip
     recommended_guidance: tuple[int, ...] = declare(
-        "ints", (), "Lowest and highest guidance_scale that the guide recommends for the profile.", f"{_GUIDE}, Hardware",
+        "ints", (), "Lowest and highest guidance_scale that the guide recommends for it.", f"{_GUIDE}, Hardware",
         hard=Range(0, 100),
     )  # fmt: skip
 
@@ -240,12 +242,15 @@ TEXT_FILES: Mapping[str, str] = MappingProxyType({"prompt_file": "prompt", "lyri
 """Keys that name a text file, and the parameter that its text becomes."""
 
 OTHER_TASK_KEYS = frozenset(
-    "retake_seeds retake_variance repaint_start repaint_end src_audio_path edit_target_prompt edit_target_lyrics "
-    "edit_n_min edit_n_max edit_n_avg audio2audio_enable ref_audio_strength ref_audio_input".split()
-)
+    {
+        "retake_seeds", "retake_variance", "repaint_start", "repaint_end", "src_audio_path", "edit_target_prompt",
+        "edit_target_lyrics", "edit_n_min", "edit_n_max", "edit_n_avg", "audio2audio_enable", "ref_audio_strength",
+        "ref_audio_input",
+    }
+)  # fmt: skip
 """Keys of the reference's requests that only its other tasks use."""
 
-RECORD_KEYS = frozenset("timecosts audio_path format".split())
+RECORD_KEYS = frozenset({"timecosts", "audio_path", "format"})
 """Keys of the reference's requests that record a past run and ask for nothing."""
 
 COMMON_PATTERNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (

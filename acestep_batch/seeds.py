@@ -19,12 +19,10 @@ def derived_bits(seed: int, name: str) -> int:
 
 def take_seeds(first: int, takes: int) -> tuple[int, ...]:
     """The first seed and ``takes - 1`` seeds derived from it, all different."""
-    seeds = [first]
+    seeds = {first: None}
     attempt = 1
     while len(seeds) < takes:
-        seed = derived_bits(first, f"take {attempt}") >> 32
-        if seed not in seeds:
-            seeds.append(seed)
+        seeds.setdefault(derived_bits(first, f"take {attempt}") >> 32)
         attempt += 1
     return tuple(seeds)
 
@@ -33,4 +31,4 @@ def drawn_duration_s(seed: int, limit_s: float) -> float:
     """The length of a song with ``audio_duration: -1``: uniform from 30 s to the lower of 240 s and the limit."""
     longest = min(LONGEST_S, limit_s)
     shortest = min(SHORTEST_RANDOM_S, longest)
-    return round(shortest + (longest - shortest) * derived_bits(seed, "duration") / 2**64, 2)
+    return min(longest, round(shortest + (longest - shortest) * derived_bits(seed, "duration") / 2**64, 2))

@@ -1,4 +1,4 @@
-"""One command's runs from start to end: checked together, dry or real, a sweep's cells with their weights kept loaded."""
+"""One command's runs from start to end: checked together, then carried out with the weights kept loaded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def typed_run(cell: Layers) -> Run:
     )  # fmt: skip
 
 
-def run_cells(cells: Sequence[Layers], is_sweep: bool, machine: Machine, shipped: Path, notes: Sequence[str] = ()) -> int:
+def run_cells(
+    cells: Sequence[Layers], is_sweep: bool, machine: Machine, shipped: Path, notes: Sequence[str] = ()
+) -> int:
     """Check every cell, then carry them out; returns the exit code. ``notes`` say what ``auto`` found.
 
     Raises:
@@ -116,5 +118,3 @@ def _carry_out(checked: Sequence[Preflight], is_sweep: bool, machine: Machine, o
     if any(result.interrupted for result in results):
         return INTERRUPTED
     return FAILED if any(result.failed for result in results) else OK
-
-

@@ -64,7 +64,8 @@ def print_dry_run(out: Console, checked: Sequence[Preflight]) -> None:
     cells = f" in {len(checked)} cells" if len(checked) > 1 else ""
     needed = sum(needed_bytes(each.run, each.audio_s) for each in checked)
     _plain(out, f"dry run: {rows:,} rows{cells}, {invalid:,} invalid, {songs:,} songs, {_hours(audio_s)} of audio")
-    _plain(out, f"model {first.target.model}, hw {first.run.hw.name} ({first.target.device}), formats {', '.join(first.run.output.formats)}")
+    formats = ", ".join(first.run.output.formats)
+    _plain(out, f"model {first.target.model}, hw {first.run.hw.name} ({first.target.device}), formats {formats}")
     try:
         free = f"{free_bytes(Path(first.run.output.root)) / 1e9:.1f} GB free"
     except OSError as error:
@@ -121,7 +122,13 @@ def _result_line(record: Mapping[str, Any]) -> tuple[str, ...]:
     files = [Path(name) for name in record["files"]]
     shown = str(files[0]) if files[0].is_absolute() else files[0].name
     more = f" +{len(files) - 1}" if len(files) > 1 else ""
-    return str(record["id"]), str(record["seed"]), f"{record['duration_s']:.1f} s", f"{record['seconds']:.1f} s", shown + more
+    return (
+        str(record["id"]),
+        str(record["seed"]),
+        f"{record['duration_s']:.1f} s",
+        f"{record['seconds']:.1f} s",
+        shown + more,
+    )
 
 
 def _table(out: Console, header: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
@@ -143,4 +150,10 @@ def _plain(out: Console, line: str) -> None:
 
 
 def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.1f} s"
+    return (
+        f"{seconds / 3600:.1f} h"
+        if seconds >= 3600
+        else f"{seconds / 60:.1f} min"
+        if seconds >= 60
+        else f"{seconds:.1f} s"
+    )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from acestep_batch.compose import Run, Settings
 from acestep_batch.engine.checkpoint import LYRIC_VOCAB, PUBLISHED_FILES, find_checkpoint, missing_files
 from acestep_batch.engine.embedded_text import text_tokenizer_path
-from acestep_batch.hardware import WORKS_AT_ONCE, Machine, TorchBuild, card_warning, profile_for, profile_problem
+from acestep_batch.hardware import (
+    WORKS_AT_ONCE,
+    Machine,
+    TorchBuild,
+    card_warning,
+    compile_obstacle,
+    profile_for,
+    profile_problem,
+)
 from acestep_batch.problems import Problem
 
 SONGS_AT_ONCE_ON_GPU = 4
@@ -109,28 +115,20 @@ def _published(run: Run) -> tuple[Path | None, Path | None, list[Problem]]:
     vocab = Path(run.model.lyric_vocab) if run.model.lyric_vocab else None
     if folder is None:
         where = str(given) if given else f"the Hugging Face cache (revision {run.model.revision})"
-        message = f"there is no ACE-Step v1 checkpoint in {where}; it needs {', '.join((*PUBLISHED_FILES, LYRIC_VOCAB))}"
+        message = (
+            f"there is no ACE-Step v1 checkpoint in {where}; it needs {', '.join((*PUBLISHED_FILES, LYRIC_VOCAB))}"
+        )
         remedy = f"`python -m acestep_batch download model=v1`, or model.path=FOLDER; {WORKS_AT_ONCE}"
         return None, vocab, [Problem("checkpoint", message, remedy)]
     missing = [
-        Problem(each.where, each.message, f"{each.remedy}; {WORKS_AT_ONCE}" if WORKS_AT_ONCE not in each.remedy else each.remedy)
+        Problem(
+            each.where,
+            each.message,
+            f"{each.remedy}; {WORKS_AT_ONCE}" if WORKS_AT_ONCE not in each.remedy else each.remedy,
+        )
         for each in missing_files(folder, vocab)
     ]
     return folder, vocab or folder / LYRIC_VOCAB, missing
-
-
-def compile_obstacle(device: str, system: str) -> str | None:
-    """Why torch.compile cannot work on this device, or None when nothing is known against it."""
-    if device == "mps":
-        return "it is not supported on MPS"
-    if device == "cuda":
-        if find_spec("triton") is not None:
-            return None
-        return "Triton is missing: pip install triton-windows" if system == "Windows" else "Triton is missing: pip install triton"
-    compilers = ("cl",) if system == "Windows" else ("c++", "g++", "clang++")
-    if any(shutil.which(name) for name in compilers):
-        return None
-    return f"it needs a C++ compiler on the CPU ({' or '.join(compilers)})"
 
 
 def token_counter(tokenizer: Path | None) -> Callable[[str], int] | None:
@@ -145,5 +143,3 @@ def token_counter(tokenizer: Path | None) -> Callable[[str], int] | None:
         return Tokenizer.from_file(str(tokenizer))
 
     return lambda prompt: len(loaded().encode(prompt).ids)
-
-

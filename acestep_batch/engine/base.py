@@ -50,7 +50,7 @@ class RenderedSong:
     frames: int
     """Latent frames; one frame is 4096 samples at 44.1 kHz."""
     model_calls: int
-    """Forward passes of the transformer that this song took part in."""
+    """Model evaluations of this song, each guided branch counted by itself."""
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall seconds of the micro-batch by stage (``text``, ``diffusion``, ``decode``), device synchronised."""
     notes: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def same(one: Conditioning, other: Conditioning) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def inference() -> object:
+def inference() -> Iterator[None]:
     with torch.inference_mode():
         yield
 

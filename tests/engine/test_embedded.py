@@ -203,6 +203,17 @@ def test_a_song_is_the_same_every_time(engine: V1Engine) -> None:
     np.testing.assert_array_equal(first, audio_of(again))
 
 
+def test_the_number_of_threads_neither_changes_a_song_nor_is_changed(engine: V1Engine) -> None:
+    threads = torch.get_num_threads()
+    first = audio_of(engine)
+    torch.set_num_threads(threads + 1)
+    try:
+        np.testing.assert_array_equal(first, audio_of(engine))
+        assert torch.get_num_threads() == threads + 1
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_songs_of_a_batch_sound_as_alone(engine: V1Engine) -> None:
     other = replace(SONG, seed=8, prompt="", lyrics="[inst]")
     together = engine.render([SONG, other], 44100)

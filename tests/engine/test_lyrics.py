@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -115,9 +117,17 @@ def test_language_of_odd_lines(line: str, language: str) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.text(max_size=30), st.sampled_from(LYRIC_LANGUAGES))
-def test_any_text_can_be_cleaned_in_any_language(text: str, language: str) -> None:
-    assert detect_language(text.strip()) == detect_language(text.strip())
-    assert clean_line(text.strip(), language) == clean_line(text.strip(), language)
+def test_any_text_has_a_language_and_can_be_cleaned_in_all(text: str, language: str) -> None:
+    assert len(detect_language(text.strip())) <= 2
+    cleaned = clean_line(text.strip(), language)
+    assert language in {"hi", "ja"} or ('"' not in cleaned and "  " not in cleaned)
+
+
+def test_importing_loads_neither_torch_nor_the_cleaning_libraries() -> None:
+    heavy = {"torch", "tokenizers", "py3langid", "num2words", "pypinyin", "cutlet", "hangul_romanize"}
+    code = f"import sys, acestep_batch.engine.v1.lyrics; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.fixture

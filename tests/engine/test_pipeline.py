@@ -95,6 +95,19 @@ def test_the_description_is_for_records(engine: V1Engine) -> None:
     assert engine.peak_memory_bytes() is None
 
 
+@pytest.mark.slow  # needs a C++ compiler
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # from within torch
+def test_a_compiled_transformer_renders_the_same_song(
+    checkpoint: Path, lyric_tokenizer: LyricTokenizer, engine: V1Engine, make_request: MakeRequest
+) -> None:
+    compiled = load_engine(checkpoint, lyric_tokenizer, "cpu", torch.float32, True, "compiled", [])
+    assert compiled.describe()["compiled"] is True
+    for duration in (0.5, 1.0):
+        request = make_request(audio_duration=duration, infer_step=2)
+        (fast,), (plain,) = (model.render([request], sample_rate=44100) for model in (compiled, engine))
+        assert np.abs(fast.audio - plain.audio).max() < 1e-3
+
+
 def test_bfloat16_renders_much_the_same_song(
     checkpoint: Path, lyric_tokenizer: LyricTokenizer, engine: V1Engine, make_request: MakeRequest
 ) -> None:

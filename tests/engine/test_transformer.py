@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Callable
@@ -99,13 +100,14 @@ def test_first_items_of_a_conditioning(transformer: ACEStepTransformer2DModel, g
     assert_equals_reference(first, case["out"][:1])
 
 
-@pytest.mark.slow
 @torch.inference_mode()
-def test_forward_is_one_graph(transformer: ACEStepTransformer2DModel, golden: Golden) -> None:
-    case = golden("c_transformer", "dec.w7")
-    conditioning = condition(transformer, golden("c_transformer", "enc.basic"), erg=False)
-    compiled = torch.compile(transformer, backend="eager", fullgraph=True)
-    assert_equals_reference(compiled(case["x"], case["timestep"], conditioning), case["out"])
+def test_blocks_compile_as_one_graph(transformer: ACEStepTransformer2DModel, golden: Golden) -> None:
+    compiled = copy.deepcopy(transformer)
+    compiled.compile_repeated_blocks(backend="eager", fullgraph=True, dynamic=True)
+    for name in ("dec.w7", "dec.w32_erg"):
+        case, erg = golden("c_transformer", name), name.endswith("erg")
+        encoded = golden("c_transformer", "enc.basic_erg" if erg else "enc.basic")
+        assert_equals_reference(compiled(case["x"], case["timestep"], condition(compiled, encoded, erg)), case["out"])
 
 
 def test_sizes_that_do_not_fit_are_named() -> None:

@@ -42,7 +42,8 @@ class V1Engine:
         self._compiled = compile_transformer
         self._files = list(files)
         if compile_transformer:
-            transformer.compile()
+            # The blocks share one compilation, for any length: the first song waits seconds, not minutes.
+            transformer.compile_repeated_blocks(dynamic=True)
 
     def micro_batch_key(self, request: SongRequest) -> tuple[Any, ...]:
         """Requests with equal keys may be rendered in one call."""

@@ -61,6 +61,8 @@ class ACEStepTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):  # t
     ``max_*`` the longest input in training; they are kept for the config file and change nothing here.
     """
 
+    _repeated_blocks = ["TransformerBlock"]  # noqa: RUF012 - the name and type that diffusers looks for
+
     @register_to_config
     def __init__(
         self,
@@ -159,8 +161,9 @@ class ACEStepTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):  # t
         time = self.timestep_embedder(sinusoids.to(x.dtype))  # [B, D]
         modulation = self.t_block(time).unflatten(-1, (6, -1))  # [B, 6, D]
         rotary = rotary_table(x.shape[1], self.head_dim, self.rope_theta, x.device)
+        unscaled = torch.ones_like(conditioning.query_scale)
         for index, block in enumerate(self.transformer_blocks):
-            query_scale = conditioning.query_scale if index in ERG_BLOCKS else None
+            query_scale = conditioning.query_scale if index in ERG_BLOCKS else unscaled
             attended = (conditioning.keys[index], conditioning.values[index], conditioning.mask)
             x = block(x, modulation, rotary, attended, query_scale, frame_mask)
         return self.final_layer(x, time)
@@ -197,7 +200,7 @@ class TransformerBlock(nn.Module):
         modulation: Tensor,
         rotary: tuple[Tensor, Tensor],
         attended: tuple[Tensor, Tensor, Tensor | None],
-        query_scale: Tensor | None,
+        query_scale: Tensor,
         frame_mask: Tensor | None,
     ) -> Tensor:
         mix = (self.scale_shift_table + modulation).chunk(6, dim=1)  # six of [B, 1, D]
@@ -256,14 +259,11 @@ class CrossAttention(nn.Module):
         x: Tensor,
         rotary: tuple[Tensor, Tensor],
         attended: tuple[Tensor, Tensor, Tensor | None],
-        query_scale: Tensor | None,
+        query_scale: Tensor,
         frame_mask: Tensor | None,
     ) -> Tensor:
         key, value, mask = attended
-        query = self.to_q(x)
-        if query_scale is not None:
-            query = query * query_scale
-        query = rotate(split_heads(query, self.heads), rotary).to(key.dtype)
+        query = rotate(split_heads(self.to_q(x) * query_scale, self.heads), rotary).to(key.dtype)
         mixed = join_heads(F.scaled_dot_product_attention(query, key, value, attn_mask=mask))
         if frame_mask is not None:
             mixed = mixed * frame_mask[:, :, None].to(mixed.dtype)

@@ -1,0 +1,162 @@
+"""The house's contracts: who imports whom, what a dry run leaves unimported, and calls that the code never makes."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted(path for folder in ("acestep_batch", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+
+HEAVY = {"torch", "transformers", "diffusers", "peft", "accelerate", "pandas", "pyarrow"}
+PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
+POSIX_ONLY = {"fcntl", "resource", "pwd", "grp", "termios", "syslog"}
+UNSAFE_YAML = {"load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"}
+GLOBAL_RANDOMNESS = {"torch.manual_seed", "torch.seed", "np.random.seed", "numpy.random.seed", "random.seed"}
+ENVIRONMENT_WRITES = {"update", "setdefault", "pop", "popitem", "clear"}
+PRINTING = {"cli", "shown", "doctor", "download", "presets", "reference", "progress"}
+
+UNWANTED = {
+    "import pickle": "imports pickle",
+    "from pickle import loads": "imports pickle",
+    "torch.load('weights.pt')": "torch.load",
+    "eval('1')": "eval",
+    "exec('x = 1')": "exec",
+    "yaml.load(text)": "yaml.load",
+    "yaml.unsafe_load(text)": "yaml.unsafe_load",
+    "subprocess.run('ls', shell=True)": "shell=True",
+    "os.system('ls')": "os.system",
+    "AutoModel.from_pretrained(name, trust_remote_code=True)": "trust_remote_code",
+    "os.environ['A'] = '1'": "writes the environment",
+    "del os.environ['A']": "writes the environment",
+    "os.environ.setdefault('A', '1')": "writes the environment",
+    "os.environ |= {'A': '1'}": "writes the environment",
+    "os.putenv('A', '1')": "os.putenv",
+    "os.fork()": "os.fork",
+    "multiprocessing.get_context('fork')": "fork",
+    "import fcntl": "imports fcntl at import",
+    "try:\n    import resource\nexcept ImportError:\n    resource = None": "imports resource at import",
+    "torch.manual_seed(1)": "torch.manual_seed",
+    "print('done')": "print",
+}
+
+
+def unwanted(tree: ast.Module) -> Iterator[str]:
+    """What this project's code never does, wherever it stands in ``tree``."""
+    inside_functions = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            for name in {module.partition(".")[0] for module in modules}:
+                if name in PICKLES:
+                    yield f"imports {name}"
+                if name in POSIX_ONLY and id(node) not in inside_functions:
+                    yield f"imports {name} at import"
+        elif isinstance(node, ast.Call):
+            yield from _unwanted_call(node)
+        elif isinstance(node, ast.Assign | ast.Delete):
+            if any(isinstance(each, ast.Subscript) and _is_environment(each.value) for each in node.targets):
+                yield "writes the environment"
+        elif isinstance(node, ast.AugAssign) and _is_environment(node.target):
+            yield "writes the environment"
+
+
+def _unwanted_call(call: ast.Call) -> Iterator[str]:
+    name = ast.unparse(call.func)
+    owner, _, attribute = name.rpartition(".")
+    if name in {"eval", "exec", "print", "torch.load", "os.system", "os.popen", "os.fork", "os.putenv", "os.unsetenv"}:
+        yield name
+    if name in GLOBAL_RANDOMNESS or (owner == "yaml" and attribute in UNSAFE_YAML):
+        yield name
+    if attribute in ENVIRONMENT_WRITES and owner == "os.environ":
+        yield "writes the environment"
+    if attribute in {"get_context", "set_start_method"} and any(
+        isinstance(each, ast.Constant) and each.value == "fork" for each in call.args
+    ):
+        yield "fork"
+    for keyword in call.keywords:
+        if keyword.arg == "trust_remote_code":
+            yield "trust_remote_code"
+        if keyword.arg == "shell" and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False):
+            yield "shell=True"
+
+
+def _is_environment(node: ast.expr) -> bool:
+    return ast.unparse(node) == "os.environ"
+
+
+@pytest.mark.parametrize(("source", "complaint"), UNWANTED.items())
+def test_the_check_sees_what_it_looks_for(source: str, complaint: str) -> None:
+    assert complaint in set(unwanted(ast.parse(source)))
+
+
+def test_no_source_file_does_what_is_unwanted() -> None:
+    found = []
+    for path in SOURCES:
+        name = path.relative_to(ROOT)
+        may_print = name.parts[0] == "benchmarks" or (len(name.parts) == 2 and name.stem in PRINTING)
+        for complaint in unwanted(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+            if complaint != "print" or not may_print:
+                found.append(f"{name}: {complaint}")
+    assert found == []
+
+
+def test_every_source_file_says_what_it_is_for() -> None:
+    assert [str(path) for path in SOURCES if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))] == []
+
+
+def test_import_contracts_hold() -> None:
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-cache"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " 0 broken" in result.stdout
+
+
+WATCHED = """
+import json, os, sys
+before = dict(os.environ)
+from acestep_batch.cli import main
+code = main(sys.argv[2:]) if sys.argv[2:] else 0
+report = {"code": code, "modules": sorted(sys.modules), "environment": dict(os.environ) == before}
+with open(sys.argv[1], "w", encoding="utf-8") as file:
+    json.dump(report, file)
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "--help",
+        "--cfg job --resolve",
+        "presets",
+        "dry_run=true",
+        "dry_run=true manifest=presets hw=mac model=embedded",
+    ],
+)
+def test_before_a_real_run_nothing_heavy_is_imported_and_nothing_written(words: str, tmp_path: Path) -> None:
+    report, folder = tmp_path / "report.json", tmp_path / "empty"
+    folder.mkdir()
+    command = [sys.executable, "-c", WATCHED, str(report), *words.split()]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    seen = json.loads(report.read_text(encoding="utf-8"))
+    assert seen["code"] == 0, result.stderr
+    assert HEAVY.isdisjoint(name.partition(".")[0] for name in seen["modules"])
+    assert seen["environment"]
+    assert list(folder.iterdir()) == []
