@@ -24,13 +24,14 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
     """Everything that keeps a row with these settings from being rendered."""
     values = settings.values
     found: list[Conflict] = []
-    longest_s = run.hw.max_duration_s
-    if values["audio_duration"] > longest_s:
+    longest_s, asked_s = run.hw.max_duration_s, values["audio_duration"]
+    if asked_s > longest_s:
+        asked, longest = plain_number(asked_s), plain_number(longest_s)
         found.append(
             Conflict(
                 "audio_duration",
-                f"{plain_number(values['audio_duration'])} s is longer than hw={run.hw.name} allows ({plain_number(longest_s)} s)",
-                f"shorten it, or raise the limit with hw.max_duration_s={plain_number(values['audio_duration'])}",
+                f"{asked} s is longer than hw={run.hw.name} allows ({longest} s)",
+                f"shorten it, or raise the limit with hw.max_duration_s={asked}",
             )
         )
     seeds = values["actual_seeds"]
@@ -48,10 +49,8 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
                 f"choose 0 to {target.gpu_count - 1}",
             )
         )
-    request = SongRequest(
-        seed=0, **{name: values[name] for name in SongRequest.__dataclass_fields__ if name not in ("seed", "audio_duration")},
-        audio_duration=values["audio_duration"] if values["audio_duration"] > 0 else longest_s,
-    )  # fmt: skip
+    given = {name: values[name] for name in SongRequest.__dataclass_fields__ if name not in ("seed", "audio_duration")}
+    request = SongRequest(seed=0, audio_duration=asked_s if asked_s > 0 else longest_s, **given)
     if reason := crash_reason(request):
         found.append(Conflict("settings", reason, "the reference implementation fails on this too"))
     return tuple(found)

@@ -14,12 +14,20 @@ from enum import StrEnum
 from pathlib import Path
 
 from acestep_batch.engine.checkpoint import find_checkpoint, missing_files
-from acestep_batch.hardware import GIB, Machine, TorchBuild, detect, gpu_problem, profile_for, torch_build
+from acestep_batch.hardware import (
+    GIB,
+    Machine,
+    TorchBuild,
+    compile_obstacle,
+    detect,
+    gpu_problem,
+    profile_for,
+    torch_build,
+)
 from acestep_batch.outputs.audio_files import available_formats
 from acestep_batch.outputs.folders import check_writable, free_bytes, nearest_existing
 from acestep_batch.problems import Problem
 from acestep_batch.schema import Output
-from acestep_batch.hardware import compile_obstacle
 from acestep_batch.words import parse_words
 
 WIDTH = 96

@@ -178,16 +178,14 @@ def card_warning(profile: str, machine: Machine, device_id: int = 0) -> str | No
     return None
 
 
-def profile_problem(profile: str, machine: Machine, build: TorchBuild | None, device_id: int = 0) -> Problem | None:
-    """Why a real run with this hardware profile cannot start here; None when nothing stands against it."""
-    if profile == "cpu":
-        return _no_torch(machine) if build is None else None
-    if profile != "mac":
+def device_problem(device: str, machine: Machine, build: TorchBuild | None, device_id: int = 0) -> Problem | None:
+    """Why a real run on ``cpu``, ``cuda`` or ``mps`` cannot start here; None when nothing stands against it."""
+    if device == "cuda":
         return gpu_problem(machine, build, device_id)
-    if not machine.is_apple_silicon:
+    if device == "mps" and not machine.is_apple_silicon:
         return Problem(
-            "hw=mac",
-            f"this is {machine.os} on {machine.arch}, and the profile needs Apple silicon (Darwin on arm64)",
+            "device",
+            f"MPS (hw=mac) needs Apple silicon (Darwin on arm64), and this is {machine.os} on {machine.arch}",
             f"use hw=auto; {WORKS_AT_ONCE}",
         )
     return _no_torch(machine) if build is None else None
@@ -233,7 +231,7 @@ def compile_obstacle(device: str, system: str) -> str | None:
     if device == "cuda":
         if find_spec("triton") is not None:
             return None
-        return "Triton is missing: pip install triton-windows" if system == "Windows" else "Triton is missing: pip install triton"
+        return f"Triton is missing: pip install {'triton-windows' if system == 'Windows' else 'triton'}"
     compilers = ("cl",) if system == "Windows" else ("c++", "g++", "clang++")
     if any(shutil.which(name) for name in compilers):
         return None

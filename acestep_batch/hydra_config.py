@@ -22,10 +22,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from acestep_batch.hydra_overrides import GROUPS, PRESET_FILE, canonical, check_overrides, first_line
+from acestep_batch.hydra_overrides import PRESET_FILE, canonical, check_overrides, first_line
 from acestep_batch.parameter import did_you_mean
 from acestep_batch.problems import Refused, refuse
-from acestep_batch.schema import PARAMETERS, SECTIONS, TEXT_FILES
+from acestep_batch.schema import GROUPS, PARAMETERS, SECTIONS, TEXT_FILES
 
 _ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
 
@@ -61,7 +61,7 @@ AutoDecision = Callable[[str, str], tuple[str, str]]
 
 @contextmanager
 def composer(config_dir: Path, extra_dir: str | None, config_name: str) -> Iterator[Composer]:
-    """Open the configuration folder, and the user's own (``--config-dir``) before it.
+    """Open the configuration folder, and the user's own (``--config-dir``), which adds to it.
 
     Raises:
         Refused: the user's folder does not exist.
@@ -77,6 +77,7 @@ def composer(config_dir: Path, extra_dir: str | None, config_name: str) -> Itera
             search_path = loader.get_search_path()
             own = f"file://{Path(extra_dir).resolve()}"
             search_path.prepend(provider="command-line", path=own, anchor=SearchPathQuery(provider="schema"))
+            loader.repository.initialize_sources(search_path)
         yield Composer(config_name)
 
 

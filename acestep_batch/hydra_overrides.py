@@ -12,9 +12,8 @@ from hydra.errors import HydraException
 
 from acestep_batch.parameter import did_you_mean, shown
 from acestep_batch.problems import Problem
-from acestep_batch.schema import PARAMETERS, SECTIONS, SONG_NAMES, TEXT_FILES
+from acestep_batch.schema import GROUPS, PARAMETERS, SECTIONS, SONG_NAMES, TEXT_FILES
 
-GROUPS = ("hw", "model", "preset", "manifest", "output")
 PRESET_FILE = "preset_file"
 _TEXT_KEYS = frozenset(f"generation.{name}" for name in ("prompt", "lyrics"))
 _OVERRIDE = re.compile(r"^(?P<sign>\+{0,2}|~)(?P<key>[^=]+?)(?P<rest>=.*)?$", re.DOTALL)

@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class RowReader:
-    """Reads the rows of one manifest; remembers ids (to refuse a second one) and what it ignored (for one note each)."""
+    """Reads the rows of one manifest; remembers ids, to refuse a second one, and what it ignored, for one note each."""
 
     folder: Path
     _ignored: dict[str, set[str]] = field(default_factory=dict)
@@ -69,14 +69,18 @@ class RowReader:
                 complain(column, f"sets {name}, which another column of this row sets too", "keep one of them")
             else:
                 try:
-                    values[name] = self._text(raw.place, column, cell) if column in TEXT_FILES else self._parse(name, cell)
+                    values[name] = (
+                        self._text(raw.place, column, cell) if column in TEXT_FILES else self._parse(name, cell)
+                    )
                 except ValueError as error:
                     complain(column, str(error), _hint(name, cell))
                 except Refused as refused:
                     problems.extend(refused.problems)
         if others:
             self._ignore(others)
-            problems.extend(unknown_column(str(raw.place), column, COLUMNS) for column in others if column not in COLUMNS)
+            problems.extend(
+                unknown_column(str(raw.place), column, COLUMNS) for column in others if column not in COLUMNS
+            )
             _check_task(raw.cells, complain)
             _check_lora(self.folder, raw.cells, complain)
         preset = _name(raw.cells, "preset", complain) if "preset" in raw.cells else None
@@ -99,10 +103,11 @@ class RowReader:
 
     def notes(self) -> tuple[str, ...]:
         """What was ignored, a line for each reason."""
-        return tuple(
-            f"ignored in {rows:,} {'row' if rows == 1 else 'rows'}: {', '.join(sorted(self._ignored[reason]))} ({reason})"
-            for reason, rows in self._ignored_rows.items()
-        )
+        lines = []
+        for reason, rows in self._ignored_rows.items():
+            keys = ", ".join(sorted(self._ignored[reason]))
+            lines.append(f"ignored in {rows:,} {'row' if rows == 1 else 'rows'}: {keys} ({reason})")
+        return tuple(lines)
 
     def _ignore(self, columns: Iterable[str]) -> None:
         for reason, keys in _IGNORED:
@@ -134,7 +139,9 @@ class RowReader:
         if not row_id.isascii():
             row_id = unicodedata.normalize("NFC", row_id)  # macOS stores file names decomposed
         if len(row_id) > _LONGEST_ID or not row_id.isprintable():
-            complain("id", f"{shown(row_id)} is too long or not printable", f"use up to {_LONGEST_ID} printable characters")
+            complain(
+                "id", f"{shown(row_id)} is too long or not printable", f"use up to {_LONGEST_ID} printable characters"
+            )
         first = self._ids.setdefault(row_id.casefold(), raw.place.row)
         if first != raw.place.row:
             complain("id", f"{shown(row_id)} is the id of row {first} too (upper and lower case do not count)",
@@ -193,11 +200,19 @@ def _check_task(cells: Mapping[str, Any], complain: Complaint) -> None:
     if task not in ("", "text2music"):
         complain("task", f"{shown(task)} is not a task of this version", "write text2music, or leave it out")
     if str(cells.get("audio2audio_enable", "")).strip().lower() in ("true", "yes", "on", "1"):
-        complain("audio2audio_enable", "asks for audio2audio, which is not a task of this version", "write false, or leave it out")
+        complain(
+            "audio2audio_enable",
+            "asks for audio2audio, which is not a task of this version",
+            "write false, or leave it out",
+        )
 
 
 def _hint(name: str, cell: Any) -> str:
     if name in ("prompt", "lyrics") and isinstance(cell, list):
         text = "[" + ", ".join(str(item) for item in cell) + "]"
-        return f"quote it: '{text}' (without quotes YAML reads a list)" if name == "lyrics" else f"quote it: '{text[1:-1]}'"
+        return (
+            f"quote it: '{text}' (without quotes YAML reads a list)"
+            if name == "lyrics"
+            else f"quote it: '{text[1:-1]}'"
+        )
     return ""

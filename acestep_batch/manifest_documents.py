@@ -109,10 +109,13 @@ def folder_manifest(path: Path) -> RawManifest:
         Refused: it holds no JSON file.
     """
     files = sorted(
-        (each for each in path.iterdir() if each.suffix.lower() == ".json" and each.is_file()), key=lambda file: file.name
+        (each for each in path.iterdir() if each.suffix.lower() == ".json" and each.is_file()),
+        key=lambda file: file.name,
     )
     if not files:
-        raise refuse(f"manifest.path={path}", "the folder holds no .json file", "give a folder of JSON requests, or a file")
+        raise refuse(
+            f"manifest.path={path}", "the folder holds no .json file", "give a folder of JSON requests, or a file"
+        )
     done = 0
 
     def rows() -> Iterator[RawRow | Refused]:
@@ -173,9 +176,10 @@ def yaml_manifest(path: Path) -> RawManifest:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""
-        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-        raise refuse(path.name, f"is not YAML, {line}{reason}", "check indentation and quotes near this line; quote "
-                     "prompts, and write lyrics as a block after |")  # fmt: skip
+        said = [getattr(error, name, None) for name in ("context", "problem", "reason")]
+        reason = ", ".join(str(each) for each in said if each) or "cannot be read"
+        remedy = "check indentation and quotes near this line; quote prompts, and write lyrics as a block after |"
+        raise refuse(path.name, f"is not YAML, {line}{reason}", remedy) from None
     if node is None:
         raise refuse(path.name, "is empty", "write a list of songs")
 

@@ -26,15 +26,17 @@ def open_manifest(path: Path, known_columns: Collection[str]) -> RawManifest:
     try:
         return _open(path, known_columns)
     except OSError as error:
-        raise refuse(f"manifest.path={path}", f"cannot be read: {error.strerror or error}", "check the path and its permissions") from None
+        raise refuse(
+            f"manifest.path={path}", f"cannot be read: {error.strerror or error}", "check the path and its permissions"
+        ) from None
 
 
 def _open(path: Path, known_columns: Collection[str]) -> RawManifest:
     if path.is_dir():
         return folder_manifest(path)
+    where = f"manifest.path={path}"
     if not path.exists():
-        raise refuse(f"manifest.path={path}", "there is no such file or folder", "check the path; it is relative to the "
-                     "current folder")  # fmt: skip
+        raise refuse(where, "there is no such file or folder", "check the path; it is relative to the current folder")
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
         return csv_manifest(path, known_columns)
@@ -46,5 +48,5 @@ def _open(path: Path, known_columns: Collection[str]) -> RawManifest:
         return yaml_manifest(path)
     if suffix == ".parquet":
         return parquet_manifest(path, known_columns)
-    raise refuse(f"manifest.path={path}", f"cannot read a {suffix or 'file without suffix'}",
-                 f"give one of {' '.join(SUFFIXES)} or a folder of JSON files")  # fmt: skip
+    remedy = f"give one of {' '.join(SUFFIXES)} or a folder of JSON files"
+    raise refuse(where, f"cannot read a {suffix or 'file without suffix'}", remedy)

@@ -48,7 +48,11 @@ class RawManifest:
 def unknown_column(where: str, column: str, known: Iterable[str]) -> Problem:
     """The complaint about a column or key that means nothing."""
     name = column if column.isprintable() and len(column) <= 60 else shown(column)
-    return Problem(f"{where}, column {name}", f"is no parameter{did_you_mean(column, known)}", "see `python -m acestep_batch --help`")
+    return Problem(
+        f"{where}, column {name}",
+        f"is no parameter{did_you_mean(column, known)}",
+        "see `python -m acestep_batch --help`",
+    )
 
 
 def read_text(path: Path, where: str) -> str:

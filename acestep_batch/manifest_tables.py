@@ -39,7 +39,9 @@ def csv_manifest(path: Path, known: Collection[str]) -> RawManifest:
     def rows() -> Iterator[RawRow | Refused]:
         nonlocal stream
         with path.open("rb") as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
-            yield from _csv_rows(path.name, csv.reader(text, delimiter=delimiter, strict=True), header, delimiter, known)
+            yield from _csv_rows(
+                path.name, csv.reader(text, delimiter=delimiter, strict=True), header, delimiter, known
+            )
 
     def progress() -> float:
         return 0.0 if stream is None else 1.0 if stream.closed else min(1.0, stream.tell() / total)
@@ -86,13 +88,17 @@ def _csv_rows(
                         row.pop(name, None)
                     yield RawRow(place, row)
                 else:
-                    yield refuse(str(place), f"has {len(cells)} cells, the header has {width}",
-                                 f'quote cells that hold a {delimiter!r}, a quote or a line break as "..."')  # fmt: skip
+                    message = f"has {len(cells)} cells, the header has {width}"
+                    yield refuse(
+                        str(place), message, f'quote cells with a {delimiter!r}, a quote or a line break as "..."'
+                    )
             line = reader.line_num + 1
     except csv.Error as error:
-        raise refuse(f"{file} line {reader.line_num}", str(error), "check the quotes of this line and the lines before") from None
+        remedy = "check the quotes of this line and the lines before"
+        raise refuse(f"{file} line {reader.line_num}", str(error), remedy) from None
     except UnicodeDecodeError as error:
-        raise refuse(f"{file} after line {reader.line_num}", f"is not UTF-8 ({error.reason})", "save it as UTF-8") from None
+        where = f"{file} after line {reader.line_num}"
+        raise refuse(where, f"is not UTF-8 ({error.reason})", "save it as UTF-8") from None
 
 
 def parquet_manifest(path: Path, known: Collection[str]) -> RawManifest:
@@ -106,9 +112,9 @@ def parquet_manifest(path: Path, known: Collection[str]) -> RawManifest:
 
     try:
         table = pyarrow.parquet.ParquetFile(path)
-    except (pyarrow.ArrowException, OSError) as error:
+        header = table.schema_arrow.names
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise refuse(path.name, f"is not a parquet file: {error}") from None
-    header = table.schema_arrow.names
     problems = _header_problems(path.name, header, known)
     columns = [name for name in header if name in known]
     total = max(1, table.metadata.num_rows)

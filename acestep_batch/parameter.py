@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from acestep_batch import reading
+
 RANDOM = "random"
-_TRUE = frozenset({"true", "yes", "on", "1"})
-_FALSE = frozenset({"false", "no", "off", "0"})
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_BETWEEN_ITEMS = re.compile(r"[\s;,]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The numbers from ``low`` to ``high``, both included unless ``above`` excludes the low end; and those in ``also``."""
+    """The numbers from ``low`` to ``high``, both included unless ``above`` excludes ``low``; and those in ``also``."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -97,7 +93,9 @@ class Parameter:
             return _PARSERS[self.kind](self, raw)
         except (TypeError, ValueError, OverflowError) as error:
             reason = str(error) or "cannot be read"
-            raise ValueError(f"{shown(raw)} {reason}; allowed: {self.allowed}{_did_you_mean(raw, self.choices)}") from None
+            raise ValueError(
+                f"{shown(raw)} {reason}; allowed: {self.allowed}{_did_you_mean(raw, self.choices)}"
+            ) from None
 
 
 def shown(raw: object) -> str:
@@ -123,94 +121,38 @@ def _did_you_mean(raw: object, choices: tuple[str, ...]) -> str:
 def _float(parameter: Parameter, raw: object) -> Any:
     if isinstance(raw, str) and raw in parameter.choices:
         return raw
-    return _inside(parameter, _number(raw))
+    return _inside(parameter, reading.number(raw))
 
 
 def _int(parameter: Parameter, raw: object) -> Any:
     if isinstance(raw, str) and raw in parameter.choices:
         return raw
-    return _inside(parameter, _whole(raw))
+    return _inside(parameter, reading.whole(raw))
 
 
-def _inside(parameter: Parameter, number: float) -> float:
-    if parameter.hard is not None and number not in parameter.hard:
+def _inside(parameter: Parameter, value: float) -> float:
+    if parameter.hard is not None and value not in parameter.hard:
         raise ValueError("is outside the allowed range")
-    return number
-
-
-def _number(raw: object) -> float:
-    """A number from an int, a float or their text as people write it: 1_000 could be a slip, so it is refused."""
-    if isinstance(raw, bool) or not isinstance(raw, int | float | str) or (isinstance(raw, str) and "_" in raw):
-        raise ValueError("is not a number")
-    try:
-        return float(raw)
-    except ValueError:
-        comma = isinstance(raw, str) and re.fullmatch(r"\s*-?\d+,\d+\s*", raw)
-        raise ValueError("is not a number" + (" (write a point for the comma)" if comma else "")) from None
-
-
-def _whole(raw: object) -> int:
-    """A whole number from an int, an integral float or their text; never from a bool."""
-    if isinstance(raw, int) and not isinstance(raw, bool):
-        return raw
-    if isinstance(raw, str) and raw.strip().isdecimal():
-        return int(raw)
-    number = _number(raw)
-    if not number.is_integer():  # nor are infinities and NaN
-        raise ValueError("is not a whole number")
-    return int(number)
+    return value
 
 
 def _bool(parameter: Parameter, raw: object) -> bool:
-    if isinstance(raw, bool):
-        return raw
-    text = str(raw).strip().lower() if isinstance(raw, str | int) else ""
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise ValueError("is neither true nor false")
+    return reading.truth(raw)
 
 
 def _str(parameter: Parameter, raw: object) -> str:
-    if isinstance(raw, bool):
-        return str(raw).lower()
-    if isinstance(raw, str):
-        if "\0" in raw:
-            raise ValueError("holds a NUL character")
-        if not raw.isascii() and _SURROGATE.search(raw):
-            raise ValueError("holds half a character (a lone surrogate)")
-        return raw.replace("\r\n", "\n").replace("\r", "\n") if "\r" in raw else raw
-    if isinstance(raw, int | float):
-        return str(raw)
-    raise ValueError("is not text")
+    return reading.text(raw)
 
 
 def _choice(parameter: Parameter, raw: object) -> str:
-    text = "off" if raw is False else raw  # YAML reads a plain off as false
-    if isinstance(text, str) and text.strip().lower() in parameter.choices:
-        return text.strip().lower()
+    word = "off" if raw is False else raw  # YAML reads a plain off as false
+    if isinstance(word, str) and word.strip().lower() in parameter.choices:
+        return word.strip().lower()
     raise ValueError("is not one of the choices")
 
 
-def _items(raw: object) -> list[object]:
-    """The items of a list, or of a text that lists them: ``1 2 3``, ``1;2;3``, ``1,2,3`` or JSON."""
-    if isinstance(raw, list | tuple):
-        return list(raw)
-    if not isinstance(raw, str):
-        return [raw]
-    text = raw.strip()
-    if text.startswith("["):
-        try:
-            items = json.loads(text)
-        except (ValueError, RecursionError):
-            raise ValueError("is not a list") from None
-        return list(items)
-    return [text] if text.isalnum() else [item for item in _BETWEEN_ITEMS.split(text) if item]
-
-
 def _ints(parameter: Parameter, raw: object) -> tuple[int, ...]:
-    numbers = tuple(_whole(item) for item in _items(raw))
+    numbers = tuple(reading.whole(item) for item in reading.items(raw))
     for number in numbers:
         if parameter.hard is not None and number not in parameter.hard:
             raise ValueError(f"holds {number}, which is outside the allowed range")
@@ -227,7 +169,7 @@ def _seeds(parameter: Parameter, raw: object) -> tuple[int, ...] | str:
 
 
 def _choices(parameter: Parameter, raw: object) -> tuple[str, ...]:
-    chosen = tuple(_choice(parameter, item) for item in _items(raw))
+    chosen = tuple(_choice(parameter, item) for item in reading.items(raw))
     if not chosen:
         raise ValueError("names nothing")
     return tuple(dict.fromkeys(chosen))

@@ -83,11 +83,12 @@ class RowChecker:
         try:
             below = self._settings_below(row.preset)
         except Refused as refused:
-            return CheckedRow(row, None, (*row.problems, *_placed(row, refused)))
+            row = row._replace(preset=None, problems=(*row.problems, *_placed(row, refused)))
+            below = self._settings_below(None)
         settings = row_settings(below, row, self.run.layers.command_line)
         found, advised = self._shared(settings, row)
         if row.problems:
-            found = tuple(each for each in found if each.key in row.values)  # the others may follow from an unread cell
+            found = tuple(each for each in found if each.key in row.values)  # the others may follow from what is wrong
             return CheckedRow(row, settings, (*row.problems, *_row_problems(row, found)))
         advice = (*advised, *self.advice.of_texts(settings)) if self.run.options.lint != "off" else ()
         problems = _row_problems(row, found) if found else ()
@@ -100,7 +101,9 @@ class RowChecker:
     def _settings_below(self, preset: str | None) -> Settings:
         if preset not in self._below:
             if preset is not None and not _PRESETS.isdisjoint(self.run.swept):
-                raise refuse("", f"names {preset} while presets are swept, which it would replace", "drop it or the sweep")
+                raise refuse(
+                    "", f"names {preset} while presets are swept, which it would replace", "drop it or the sweep"
+                )
             self._below[preset] = settings_below(self.run.layers, self.defaults, preset)
         return self._below[preset]
 
@@ -120,14 +123,20 @@ class RowChecker:
 
 
 def _placed(row: Row, refused: Refused) -> tuple[Problem, ...]:
-    return tuple(Problem(f"{row.place}, column preset", each.message, each.remedy) for each in refused.problems)
+    where = f"{row.place}, column preset"
+    return tuple(
+        Problem(where, f"{each.where}: {each.message}" if each.where else each.message, each.remedy)
+        for each in refused.problems
+    )
 
 
 def _row_problems(row: Row, found: Iterable[Conflict]) -> tuple[Problem, ...]:
     return tuple(Problem(f"{row.place}, {each.key}", each.message, each.remedy) for each in found)
 
 
-def checked_rows(manifest: RawManifest, reader: RowReader, checker: RowChecker, limit: int | None) -> Iterator[CheckedRow]:
+def checked_rows(
+    manifest: RawManifest, reader: RowReader, checker: RowChecker, limit: int | None
+) -> Iterator[CheckedRow]:
     """Read and check rows one after another, the first ``limit`` of them; a million rows need no memory for it."""
     if manifest.defaults is not None:
         defaults = reader.read_defaults(manifest.defaults)
@@ -154,7 +163,7 @@ def seeds_of(settings: Settings, row_id: str) -> tuple[int, ...]:
 def audios_of(settings: Settings) -> int:
     """How many audios a row makes."""
     given = settings.values["actual_seeds"]
-    return max(len(given) if isinstance(given, tuple) else 1, settings.values["takes"])
+    return max(len(given) if isinstance(given, tuple) else 1, int(settings.values["takes"]))
 
 
 def duration_s(settings: Settings, seed: int, longest_s: float) -> float:
@@ -180,8 +189,16 @@ def songs_of(rows: Iterable[CheckedRow], run: Run, target: Target) -> list[Song]
             }
             songs.append(
                 Song(
-                    index=len(songs) + 1, id=checked.row.id, place=str(checked.row.place), take=take, takes=len(seeds),
-                    seed=seed, preset=preset, generation=Generation(**values), requested=checked.settings.values, notes=notes,
-                )  # fmt: skip
+                    index=len(songs) + 1,
+                    id=checked.row.id,
+                    place=str(checked.row.place),
+                    take=take,
+                    takes=len(seeds),
+                    seed=seed,
+                    preset=preset,
+                    generation=Generation(**values),
+                    requested=checked.settings.values,
+                    notes=notes,
+                )
             )
     return songs

@@ -1,4 +1,4 @@
-"""Everything that can be known before a run: rows, files, weights, disk and encoders; all problems at once, no torch."""
+"""Everything that can be known before a run: rows, files, weights, disk, encoders; all problems at once, no torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,18 @@ from acestep_batch.schema import PARAMETERS
 from acestep_batch.target import Target, target_of, token_counter
 
 SHIPPED = "shipped:"
-TEMPLATE_FIELDS = ("index", "id", "seed", "take", "name", "preset", "scheduler_type", "cfg_type", "infer_step", "guidance_scale")
+TEMPLATE_FIELDS = (
+    "index",
+    "id",
+    "seed",
+    "take",
+    "name",
+    "preset",
+    "scheduler_type",
+    "cfg_type",
+    "infer_step",
+    "guidance_scale",
+)
 MAX_KEPT = 1000
 """Problems and pieces of advice that are kept word by word; the rest is counted."""
 
@@ -89,8 +100,8 @@ def preflight(
     target = target_of(run, machine, build)
     path = manifest_path(run, shipped)
     name = run_name(run, path)
-    rules = OutputRules(run_folder(Path(run.output.root), name) / "v0001" / "audio", run.output.formats, _formats_asked(run),
-                        run.output.allow_outside)  # fmt: skip
+    audio_folder = run_folder(Path(run.output.root), name) / "v0001" / "audio"
+    rules = OutputRules(audio_folder, run.output.formats, _formats_asked(run), run.output.allow_outside)
     state = Preflight(run, target, name, rules, [*target.problems, *_output_problems(run)])
     state.notes.extend(target.notes)
     checker = RowChecker(run, target, RowAdvice(token_counter(target.tokenizer)))
@@ -149,7 +160,9 @@ def _take_in(state: Preflight, checked: CheckedRow, keep: bool) -> None:
 
 
 def _formats_asked(run: Run) -> bool:
-    return run.output.formats != PARAMETERS["output"]["formats"].default or any("output.formats=" in each for each in run.overrides)
+    return run.output.formats != PARAMETERS["output"]["formats"].default or any(
+        "output.formats=" in each for each in run.overrides
+    )
 
 
 def _output_problems(run: Run) -> list[Problem]:
@@ -157,7 +170,9 @@ def _output_problems(run: Run) -> list[Problem]:
     problems = format_problems(output.formats, output.wav_subtype, output.sample_rate)
     for name in output.formats:
         if reason := encoder_failure(audio_format(name, output.wav_subtype)):
-            problems.append(Problem("output.formats", f"libsndfile cannot write {name}: {reason}", "pip install -U soundfile"))
+            problems.append(
+                Problem("output.formats", f"libsndfile cannot write {name}: {reason}", "pip install -U soundfile")
+            )
     for problem in (template_problem(output.template, TEMPLATE_FIELDS), check_writable(Path(output.root))):
         problems.extend([problem] if problem is not None else [])
     return problems
@@ -166,7 +181,11 @@ def _output_problems(run: Run) -> list[Problem]:
 def needed_bytes(run: Run, audio_s: float) -> int:
     """An upper estimate of the disk space that this much stereo audio takes in the run's formats."""
     sample_bytes = {"pcm16": 2, "pcm24": 3, "float32": 4}[run.output.wav_subtype]
-    rates = {"wav": run.output.sample_rate * 2 * sample_bytes, "flac": run.output.sample_rate * 2 * 3, **_BYTES_A_SECOND}
+    rates = {
+        "wav": run.output.sample_rate * 2 * sample_bytes,
+        "flac": run.output.sample_rate * 2 * 3,
+        **_BYTES_A_SECOND,
+    }
     return int(audio_s * sum(rates[name] for name in run.output.formats))
 
 

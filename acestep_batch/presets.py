@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from acestep_batch.parameter import plain_number
+from acestep_batch.schema import GROUPS
 
 
 def run(words: Sequence[str], conf: Path) -> int:
     """Print groups and presets, the shipped ones and those of ``--config-dir``; returns the exit code."""
-    from acestep_batch.hydra_config import GROUPS, composer
+    from acestep_batch.hydra_config import composer
 
     parser = argparse.ArgumentParser(prog="python -m acestep_batch presets", description=__doc__)
     parser.add_argument("--config-dir", "-cd", help="a folder with presets of your own in DIR/preset/")

@@ -85,7 +85,7 @@ class RunProgress:
         self.failed += bool(outcome.error)
         self.pace.finish(work_of(outcome.song), outcome.seconds)
         eta = clock(self.pace.eta_s)
-        self.bars.update(self.songs_bar, completed=self.done, eta=eta)
+        self.bars.update(self.songs_bar, completed=self.done, eta=f"{eta} to go")
         song = outcome.song
         state = (
             f"FAILED: {outcome.error}"
@@ -113,7 +113,7 @@ def run_progress(console: Console, songs: Sequence[Song]) -> Iterator[RunProgres
         disable=not console.is_terminal,
     )
     with bars:
-        songs_bar = bars.add_task("songs", total=len(songs), eta=clock(None))
+        songs_bar = bars.add_task("songs", total=len(songs), eta=f"{clock(None)} to go")
         steps_bar = bars.add_task("steps", total=1, eta="")
         pace = Pace(sum(work_of(song) for song in songs))
         yield RunProgress(console, pace, len(songs), bars, songs_bar, steps_bar)

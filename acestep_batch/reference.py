@@ -12,6 +12,7 @@ from typing import Any
 from acestep_batch.parameter import Parameter, plain_number
 from acestep_batch.schema import (
     COMMON_PATTERNS,
+    GROUPS,
     PARAMETERS,
     RECORD_KEYS,
     SONG,
@@ -36,9 +37,7 @@ _TITLES = {
 def help_text(conf: Path) -> str:
     """What ``--help`` prints: usage, groups, and every parameter with its default and what is allowed."""
     groups = [
-        f"  {folder.name:<10}{', '.join(sorted(each.stem for each in folder.glob('*.yaml')))}"
-        for folder in sorted(conf.iterdir())
-        if folder.is_dir()
+        f"  {group:<10}{', '.join(sorted(each.stem for each in (conf / group).glob('*.yaml')))}" for group in GROUPS
     ]
     lines = [USAGE, "Groups (preset is added with +preset=)", *groups]
     for section, parameters in PARAMETERS.items():

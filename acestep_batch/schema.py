@@ -238,6 +238,9 @@ SONG_NAMES: Mapping[str, str] = MappingProxyType(
 )
 """The parameter that each name or alias means."""
 
+GROUPS = ("hw", "model", "preset", "manifest", "output")
+"""Groups of the configuration that the command line chooses from."""
+
 TEXT_FILES: Mapping[str, str] = MappingProxyType({"prompt_file": "prompt", "lyrics_file": "lyrics"})
 """Keys that name a text file, and the parameter that its text becomes."""
 

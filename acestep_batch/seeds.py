@@ -31,4 +31,5 @@ def drawn_duration_s(seed: int, limit_s: float) -> float:
     """The length of a song with ``audio_duration: -1``: uniform from 30 s to the lower of 240 s and the limit."""
     longest = min(LONGEST_S, limit_s)
     shortest = min(SHORTEST_RANDOM_S, longest)
-    return min(longest, round(shortest + (longest - shortest) * derived_bits(seed, "duration") / 2**64, 2))
+    drawn = shortest + (longest - shortest) * derived_bits(seed, "duration") / 2**64
+    return max(shortest, min(longest, round(drawn, 2)))

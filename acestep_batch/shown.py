@@ -91,7 +91,7 @@ def _planned(checked: Preflight) -> list[tuple[str, ...]]:
         for seed in seeds_of(row.settings, row.row.id):
             unknown = is_random and values["audio_duration"] == -1
             length = "drawn" if unknown else f"{duration_s(row.settings, seed, checked.run.hw.max_duration_s):g} s"
-            preset = row.row.preset or "+".join(checked.run.presets) or "-"
+            preset = row.settings.preset or "+".join(checked.run.presets) or "-"
             lines.append((row.row.id, RANDOM if is_random else str(seed), length, str(values["infer_step"]),
                           values["scheduler_type"], f"{values['guidance_scale']:g}", preset))  # fmt: skip
             if len(lines) == 20:
@@ -104,14 +104,16 @@ def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> N
     records = [record for result in results for record in result.records]
     failed = [record for record in records if record["status"] != "ok"]
     labels = sorted({str(record["model"]) for record in records if "model" in record})
-    lines = [_result_line(record) for record in records[:_ROWS_SHOWN]]
+    made_first = sorted(records, key=lambda record: record["status"] != "ok")
+    lines = [_result_line(record) for record in made_first[:_ROWS_SHOWN]]
     if lines:
         _table(out, ("id", "seed", "audio", "time", "file"), lines, title=f"model: {', '.join(labels) or 'none'}")
     if len(records) > _ROWS_SHOWN:
         _plain(out, f"... and {len(records) - _ROWS_SHOWN:,} more")
     for record in failed[:_ROWS_SHOWN]:
         _plain(out, f"failed: {record['id']}: {record['error']}")
-    _plain(out, f"{len(records) - len(failed)} songs made, {len(failed)} failed")
+    made = len(records) - len(failed)
+    _plain(out, f"{made} {'song' if made == 1 else 'songs'} made, {len(failed)} failed")
     _plain(out, f"folder:  {folder}")
     _plain(out, f"summary: {folder / 'summary.csv'}")
 
@@ -139,7 +141,8 @@ def _table(out: Console, header: Sequence[str], lines: Sequence[Sequence[str]], 
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for name in header:
         is_number = name in ("seed", "audio", "time", "length", "steps", "guidance")
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+        shortest = None if is_number or name == "preset" else 12
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=True, min_width=shortest)
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))
     out.print(table)

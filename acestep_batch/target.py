@@ -17,8 +17,8 @@ from acestep_batch.hardware import (
     TorchBuild,
     card_warning,
     compile_obstacle,
+    device_problem,
     profile_for,
-    profile_problem,
 )
 from acestep_batch.problems import Problem
 
@@ -76,7 +76,7 @@ def decide_auto(machine: Machine, hw: str, model: str) -> tuple[str, str]:
 def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
     """What this run will run on here. Problems stand in the target; nothing is raised."""
     device_id = int(run.layers.command_line.get("device_id", run.layers.base["device_id"]))
-    obstacle = profile_problem(run.hw.name, machine, build, device_id)
+    obstacle = device_problem(run.hw.device, machine, build, device_id)
     device, notes = run.hw.device, []
     problems: list[Problem] = []
     if run.model.name == "embedded":

@@ -37,9 +37,9 @@ SCHEMA = {name: each.default for name, each in PARAMETERS["generation"].items()}
 
 
 @contextmanager
-def opened_run(*overrides: str, config_dir: Path | None = None) -> Iterator[Run]:
+def opened_run(*overrides: str, config_dir: Path | None = None, config_name: str = "config") -> Iterator[Run]:
     """The run of a command line on a bare machine; row presets load while it is open."""
-    with composer(CONF, None if config_dir is None else str(config_dir), "config") as opened:
+    with composer(CONF, None if config_dir is None else str(config_dir), config_name) as opened:
         layers = opened.cells(overrides, False, lambda hw, model: decide_auto(BARE, hw, model))[0]
         yield typed_run(layers)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for folder in ("acestep_batch", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
@@ -160,3 +164,54 @@ def test_before_a_real_run_nothing_heavy_is_imported_and_nothing_written(words: 
     assert HEAVY.isdisjoint(name.partition(".")[0] for name in seen["modules"])
     assert seen["environment"]
     assert list(folder.iterdir()) == []
+
+
+def test_every_place_names_the_same_two_commands() -> None:
+    for name in ("README.md", "CONTRIBUTING.md", ".ci/run", ".github/workflows/ci.yml"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert 'python -m pip install -c constraints.txt -e ".[test]"' in text, name
+        assert "python -m pytest" in text, name
+
+
+def test_the_constraints_name_everything_that_gets_installed() -> None:
+    pinned = {
+        canonicalize_name(Requirement(line.partition("#")[0]).name)
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    waiting = [Requirement(line) for line in [*project["dependencies"], *project["optional-dependencies"]["test"]]]
+    needed: dict[str, set[str]] = {}
+    while waiting:
+        requirement = waiting.pop()
+        name = str(canonicalize_name(requirement.name))
+        if name.startswith(("nvidia-", "cuda-", "triton")):
+            continue  # torch's own exact pins, on Linux
+        extras = requirement.extras | {""}
+        new = extras - needed.setdefault(name, set())
+        needed[name] |= new
+        try:
+            lines = importlib.metadata.requires(name) if new else None
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        for each in map(Requirement, lines or ()):
+            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in new):
+                waiting.append(each)
+    assert needed.keys() - pinned == set()
+
+
+def test_the_dependencies_are_what_the_package_imports() -> None:
+    imported = set()
+    for path in (ROOT / "acestep_batch").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                modules = [node.module or ""]
+            imported |= {module.partition(".")[0] for module in modules}
+    imported -= {*sys.stdlib_module_names, "acestep_batch"}
+    owners = importlib.metadata.packages_distributions()
+    used = {canonicalize_name(owners[module][0]) for module in imported}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    through_others = {"peft", "fugashi", "unidic-lite"}  # diffusers' adapters, and the dictionary that cutlet reads
+    assert used == declared - through_others

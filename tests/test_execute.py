@@ -31,11 +31,12 @@ def render_rows(tmp_path):
         manifest = tmp_path / "songs.json"
         manifest.write_text(json.dumps(rows), encoding="utf-8")
         machine, engine = detect(), SineEngine()
-        words = ["model=embedded", "hw=cpu", "lint=off", "audio_duration=0.5", "infer_step=4", f"manifest.path={manifest}",
-                 f"output.root={tmp_path / 'out'}", *overrides]  # fmt: skip
+        short = ("model=embedded", "hw=cpu", "lint=off", "audio_duration=0.5", "infer_step=4")
+        words = [*short, f"manifest.path={manifest}", f"output.root={tmp_path / 'out'}", *overrides]
         with composer(data_folder("conf"), None, "config") as opened:
             layers = opened.cells(words, False, lambda hw, model: decide_auto(machine, hw, model))[0]
-            checked = preflight(typed_run(layers), machine, torch_build(), data_folder("manifests"), lambda rows, _: rows, True)
+            run, shipped = typed_run(layers), data_folder("manifests")
+            checked = preflight(run, machine, torch_build(), shipped, lambda rows, _: rows, keep_rows=True)
         assert not checked.blocking, checked.blocking
         printed = Console(file=io.StringIO(), width=100)
 
@@ -100,7 +101,11 @@ def test_a_file_that_is_there_is_never_overwritten(render_rows, tmp_path):
 
 
 def test_names_that_would_collide_get_a_suffix(render_rows):
-    rows = [{"id": "Song", "seed": 1}, {"id": "x", "seed": 1, "output_path": "song.wav"}, {"id": "y", "seed": 1, "output_path": "SONG.wav"}]
+    rows = [
+        {"id": "Song", "seed": 1},
+        {"id": "x", "seed": 1, "output_path": "song.wav"},
+        {"id": "y", "seed": 1, "output_path": "SONG.wav"},
+    ]
     result, _, _ = render_rows(rows, "output.template='{id}'")
     names = [record["files"][0].casefold() for record in result.records]
     assert len(set(names)) == 3
