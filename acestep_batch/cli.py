@@ -41,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (head, less) has gone; what is left to print goes nowhere, also at exit.
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
         return OK
+    except OSError as error:  # a full disk, a lost folder: what is finished stays
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

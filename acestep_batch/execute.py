@@ -71,8 +71,7 @@ def execute(
         result.records.append(record)
         summary.add(record)
         if sweep_summary is not None:
-            cell = {"cell": folder.name, **{f"sweep.{key}": value for key, value in run.swept.items()}}
-            sweep_summary.add({**cell, **record})
+            sweep_summary.add(_cell_record(record, run.swept, folder.relative_to(sweep_summary.folder)))
 
     with _log_file(folder / "run.log"):
         _write_plan(checked, folder, songs)
@@ -93,6 +92,14 @@ def execute(
             if sweep_summary is not None:
                 sweep_summary.write()
     return result
+
+
+def _cell_record(record: Mapping[str, Any], swept: Mapping[str, str], cell: Path) -> dict[str, Any]:
+    """A song's record in the summary of its sweep: with the swept values, and paths from the sweep's folder."""
+    found = {"cell": cell.name, **{f"sweep.{key}": value for key, value in swept.items()}, **record}
+    if "files" in record:
+        found["files"] = [name if Path(name).is_absolute() else (cell / name).as_posix() for name in record["files"]]
+    return found
 
 
 def audio_targets(songs: Sequence[Song], checked: Preflight, folder: Path) -> list[OutputTarget]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 from acestep_batch.lint import ENERGETIC, SMOOTH, Advice, word_set
@@ -94,7 +95,7 @@ _Line = tuple[int, int]
 
 def genres_of(prompt: str) -> frozenset[str]:
     """The words of a prompt that bear on omega_scale, for ``advise_settings``."""
-    return frozenset(_TEMPERS & _words(prompt))
+    return _TEMPERS & _words(prompt)
 
 
 def advise_prompt(prompt: str, count_tokens: Callable[[str], int] | None) -> tuple[Advice, ...]:
@@ -125,9 +126,10 @@ def advise_lyrics(lyrics: str) -> tuple[Advice, ...]:
     return tuple(Advice(rule, "lyrics", message) for rule, message in found if message)
 
 
-def _words(prompt: str) -> set[str]:
+@lru_cache(maxsize=64)  # the rules ask for the same prompt one after another
+def _words(prompt: str) -> frozenset[str]:
     words = _ASCII_WORD.findall(prompt.lower().replace(" and ", " "))
-    return {*words, *map(operator.add, words, words[1:])}
+    return frozenset((*words, *map(operator.add, words, words[1:])))
 
 
 def _cut_off(prompt: str, count_tokens: Callable[[str], int] | None) -> str:

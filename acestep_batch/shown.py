@@ -101,13 +101,19 @@ def _planned(checked: Preflight) -> list[tuple[str, ...]]:
 
 def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> None:
     """What was made and where, failures again at the end."""
-    records = [record for result in results for record in result.records]
+    in_sweep = any(result.folder != folder for result in results)
+    records = [
+        {**record, "cell": result.folder.name if in_sweep else ""} for result in results for record in result.records
+    ]
     failed = [record for record in records if record["status"] != "ok"]
     labels = sorted({str(record["model"]) for record in records if "model" in record})
     made_first = sorted(records, key=lambda record: record["status"] != "ok")
-    lines = [_result_line(record) for record in made_first[:_ROWS_SHOWN]]
+    lines = [(record["cell"], *_result_line(record)) for record in made_first[:_ROWS_SHOWN]]
+    header = ("cell", "id", "seed", "audio", "time", "file")
+    first = 0 if in_sweep else 1
     if lines:
-        _table(out, ("id", "seed", "audio", "time", "file"), lines, title=f"model: {', '.join(labels) or 'none'}")
+        title = f"model: {', '.join(labels) or 'none'}"
+        _table(out, header[first:], [line[first:] for line in lines], title)
     if len(records) > _ROWS_SHOWN:
         _plain(out, f"... and {len(records) - _ROWS_SHOWN:,} more")
     for record in failed[:_ROWS_SHOWN]:

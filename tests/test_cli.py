@@ -154,6 +154,7 @@ def test_a_sweep_is_one_folder_with_one_summary_and_loads_once(cli):
     table = pd.read_csv(folder / "summary.csv")
     cells = set(zip(table["sweep.seed"], table["sweep.preset"], strict=True))
     assert cells == {(1, "fast"), (1, "rap"), (2, "fast"), (2, "rap")}
+    assert all((folder / name).is_file() for name in table["files"])
     assert not list(Path().glob("multirun*"))
     ranged = main(["-m", *SHORT, "limit=1", "seed=range(1,3)", "dry_run=true"])
     assert ranged == 0
