@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _ADVICE_SHOWN = 20
 _PROBLEMS_SHOWN = 100
 _ROWS_SHOWN = 40
+_SONG_COLUMNS = ("id", "seed", "audio", "time")
+_NAMES = frozenset({"cell", "id", "file"})
+_NUMBERS = frozenset({"seed", "audio", "time", "length", "steps", "guidance"})
 
 
 def print_problems(problems: Sequence[Problem], more: int = 0) -> None:
@@ -108,12 +111,11 @@ def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> N
     failed = [record for record in records if record["status"] != "ok"]
     labels = sorted({str(record["model"]) for record in records if "model" in record})
     made_first = sorted(records, key=lambda record: record["status"] != "ok")
-    lines = [(record["cell"], *_result_line(record)) for record in made_first[:_ROWS_SHOWN]]
-    header = ("cell", "id", "seed", "audio", "time", "file")
-    first = 0 if in_sweep else 1
+    lines = [_result_line(record) for record in made_first[:_ROWS_SHOWN]]
     if lines:
+        columns = ("cell", *_SONG_COLUMNS) if in_sweep else (*_SONG_COLUMNS, "file")
         title = f"model: {', '.join(labels) or 'none'}"
-        _table(out, header[first:], [line[first:] for line in lines], title)
+        _table(out, columns, [[line[column] for column in columns] for line in lines], title)
     if len(records) > _ROWS_SHOWN:
         _plain(out, f"... and {len(records) - _ROWS_SHOWN:,} more")
     for record in failed[:_ROWS_SHOWN]:
@@ -124,31 +126,32 @@ def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> N
     _plain(out, f"summary: {folder / 'summary.csv'}")
 
 
-def _result_line(record: Mapping[str, Any]) -> tuple[str, ...]:
+def _result_line(record: Mapping[str, Any]) -> dict[str, str]:
+    line = {"cell": record["cell"], "id": str(record["id"]), "seed": str(record.get("seed", "-"))}
     if record["status"] != "ok":
-        return str(record["id"]), str(record.get("seed", "-")), "-", "-", "FAILED"
+        return {**line, "audio": "-", "time": "-", "file": "FAILED"}
     files = [Path(name) for name in record["files"]]
     shown = str(files[0]) if files[0].is_absolute() else files[0].name
     more = f" +{len(files) - 1}" if len(files) > 1 else ""
-    return (
-        str(record["id"]),
-        str(record["seed"]),
-        f"{record['duration_s']:.1f} s",
-        f"{record['seconds']:.1f} s",
-        shown + more,
-    )
+    audio, time = f"{record['duration_s']:.1f} s", f"{record['seconds']:.1f} s"
+    return {**line, "audio": audio, "time": time, "file": shown + more}
 
 
 def _table(out: Console, header: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """A table that keeps every row on one line: numbers whole, long names cut to what fits."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    widths = [max(map(len, (name, *cells))) for name, cells in zip(header, zip(*lines, strict=True), strict=True)]
+    names = [index for index, name in enumerate(header) if name in _NAMES]
+    room = out.width - 3 * len(header) - sum(width for index, width in enumerate(widths) if index not in names)
+    for left, index in enumerate(sorted(names, key=lambda index: widths[index])):
+        widths[index] = min(widths[index], max(8, room // (len(names) - left)))
+        room -= widths[index]
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for name in header:
-        is_number = name in ("seed", "audio", "time", "length", "steps", "guidance")
-        shortest = None if is_number or name == "preset" else 12
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=True, min_width=shortest)
+    for name, width in zip(header, widths, strict=True):
+        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True, width=width)
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))
     out.print(table)
