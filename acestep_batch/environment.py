@@ -41,12 +41,12 @@ def describe_environment(machine: Machine, engines: Sequence[Mapping[str, Any]])
 
 def peak_process_bytes() -> int:
     """The most memory that this process has held so far, in bytes."""
-    import psutil
+    if sys.platform == "win32":
+        import psutil
 
-    try:
-        import resource
-    except ImportError:  # Windows
         return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

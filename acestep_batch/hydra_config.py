@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -70,7 +71,7 @@ def composer(config_dir: Path, extra_dir: str | None, config_name: str) -> Itera
         raise refuse(f"--config-dir {extra_dir}", "there is no such folder")
     ConfigStore.instance().store(name="schema", node=_schema_node(), provider="acestep_batch")
     with initialize_config_dir(str(config_dir.resolve()), job_name="acestep_batch", version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
+        loader = cast(ConfigLoaderImpl, GlobalHydra.instance().config_loader())
         if extra_dir is not None:
             from hydra.core.config_search_path import SearchPathQuery
 

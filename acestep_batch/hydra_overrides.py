@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.errors import HydraException
 
 from acestep_batch.parameter import did_you_mean, shown
@@ -118,11 +118,12 @@ def _unreadable(override: str, error: Exception) -> Problem:
 def _ambiguous(override: str, parsed: Override, multirun: bool) -> Problem | None:
     if not parsed.is_sweep_override():
         return None
-    key, _, value = override.partition("=")
+    key, _, text = override.partition("=")
     if not parsed.is_discrete_sweep():
         return Problem(shown(override), "an interval never ends", "sweep over a,b,c or range(first,end)")
     if key in _TEXT_KEYS:
-        items = parsed.value().list if hasattr(parsed.value(), "list") else []
+        value = parsed.value()
+        items = value.list if isinstance(value, ChoiceSweep) else []
         if multirun and items and all(isinstance(item, QuotedString) for item in items):
             return None
         return Problem(shown(override), "a text with commas must be quoted", QUOTING)
@@ -130,9 +131,9 @@ def _ambiguous(override: str, parsed: Override, multirun: bool) -> Problem | Non
         return None
     if key == "generation.actual_seeds":
         return Problem(
-            shown(override), "several values", f"seed=[{value}] makes one audio per seed, -m seed={value} sweeps"
+            shown(override), "several values", f"seed=[{text}] makes one audio per seed, -m seed={text} sweeps"
         )
-    return Problem(shown(override), "several values without -m", f"add -m to sweep, or write a list as {key}=[{value}]")
+    return Problem(shown(override), "several values without -m", f"add -m to sweep, or write a list as {key}=[{text}]")
 
 
 def first_line(error: Exception) -> str:

@@ -205,7 +205,8 @@ def _check_depth(text: str, loader: Any, where: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _DEEPEST_YAML:
-                raise refuse(f"{where} line {event.start_mark.line + 1}", f"is nested more than {_DEEPEST_YAML} deep")
+                line = f" line {event.start_mark.line + 1}" if event.start_mark else ""
+                raise refuse(f"{where}{line}", f"is nested more than {_DEEPEST_YAML} deep")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 

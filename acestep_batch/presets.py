@@ -24,7 +24,8 @@ def run(words: Sequence[str], conf: Path) -> int:
             print(f"{plus}{group}=  {', '.join(opened.options(group))}")
         for name in opened.options("preset"):
             values = " ".join(f"{key}={_text(value)}" for key, value in opened.load_preset(name).items())
-            print(f"\n{name}: {_description(conf / 'preset' / f'{name}.yaml')}")
+            folders = [conf, *([Path(flags.config_dir)] if flags.config_dir else [])]
+            print(f"\n{name}: {_description([folder / 'preset' / f'{name}.yaml' for folder in folders])}")
             print(textwrap.fill(values, 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
     return 0
 
@@ -35,9 +36,8 @@ def _text(value: object) -> str:
     return plain_number(value) if isinstance(value, int | float) else str(value)
 
 
-def _description(file: Path) -> str:
-    """What the comment at the top of a preset's file says; presets from elsewhere have none here."""
-    if not file.is_file():
-        return "your own"
-    comments = [line[1:].strip() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+def _description(files: Sequence[Path]) -> str:
+    """What the comments of a preset's file say; the first of ``files`` that is there counts."""
+    text = next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
+    comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#")]
     return " ".join(comment for comment in comments if not comment.startswith("@"))

@@ -119,8 +119,12 @@ def _finish(job: Job, engine: Engine, position: int, result: RenderedSong | Exce
     outcome = Outcome(job.songs[position], engine.label, seconds=seconds)
     if isinstance(result, Exception):
         return replace(outcome, error=_one_line(result))
-    peaks = {"peak_memory_bytes": engine.peak_memory_bytes(), "peak_process_bytes": peak_process_bytes()}
-    outcome = replace(outcome, rendered=result, **peaks)
+    outcome = replace(
+        outcome,
+        rendered=result,
+        peak_memory_bytes=engine.peak_memory_bytes(),
+        peak_process_bytes=peak_process_bytes(),
+    )
     if reason := silent_or_broken(result.audio):
         return replace(outcome, error=reason)
     try:

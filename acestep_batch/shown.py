@@ -85,7 +85,7 @@ def _planned(checked: Preflight) -> list[tuple[str, ...]]:
     from acestep_batch.parameter import RANDOM
     from acestep_batch.plan import duration_s, seeds_of
 
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for row in checked.rows:
         if row.settings is None or row.problems:
             continue

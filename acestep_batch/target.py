@@ -78,12 +78,15 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
     device_id = int(run.layers.command_line.get("device_id", run.layers.base["device_id"]))
     obstacle = device_problem(run.hw.device, machine, build, device_id)
     device, notes = run.hw.device, []
+    checkpoint: Path | None = None
+    vocab: Path | None = None
+    tokenizer: Path | None
     problems: list[Problem] = []
     if run.model.name == "embedded":
         if obstacle is not None and device != "cpu":
             device = "cpu"
             notes.append(f"hw={run.hw.name}: {obstacle.message}; the embedded model runs on the CPU")
-        checkpoint, vocab, tokenizer = None, None, text_tokenizer_path()
+        tokenizer = text_tokenizer_path()
     else:
         problems.extend([obstacle] if obstacle is not None else [])
         checkpoint, vocab, missing = _published(run)

@@ -21,5 +21,5 @@ def lyric_vocab(request: pytest.FixtureRequest) -> Path:
     """Path of the published lyric vocabulary, which is not part of this repository."""
     path: Path | None = request.config.getoption("--lyric-vocab")
     if path is None:
-        pytest.skip("needs the published lyric vocabulary: give --lyric-vocab FILE")
+        pytest.skip("needs the published lyric vocabulary: give --lyric-vocab=FILE")
     return path

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderDC
+from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import UMT5Config, UMT5EncoderModel
@@ -128,7 +128,7 @@ def load_embedded_engine(device: str, dtype: torch.dtype, compile_transformer: b
     fold_weight_norm(vocoder)
     return EmbeddedEngine(
         transformer=transformer.to(device),
-        text_encoder=TextEncoder(text_model.to(device), tokenizer),
+        text_encoder=TextEncoder(nn.Module.to(text_model, device), tokenizer),
         lyric_tokenizer=embedded_lyric_ids,
         decoder=MusicDecoder(dcae, vocoder, dtype, device),
         label=LABEL,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderDC
+from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
 from safetensors.torch import load_file
 from torch import Tensor, nn
 

@@ -192,7 +192,7 @@ class TransformerBlock(nn.Module):
         self.attn = LinearSelfAttention(width, heads)
         self.cross_attn = CrossAttention(width, heads)
         self.ff = GatedConv(width, int(width * mlp_ratio))
-        self.scale_shift_table = nn.Parameter(torch.randn(6, width) / width**0.5)
+        self.scale_shift_table = nn.Parameter(torch.zeros(6, width))
 
     def forward(
         self,
@@ -304,7 +304,7 @@ class FinalLayer(nn.Module):
         super().__init__()
         self.height = height
         self.linear = nn.Linear(width, height * channels)
-        self.scale_shift_table = nn.Parameter(torch.randn(2, width) / width**0.5)
+        self.scale_shift_table = nn.Parameter(torch.zeros(2, width))
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         shift, scale = (self.scale_shift_table + time[:, None]).chunk(2, dim=1)
