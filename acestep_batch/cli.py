@@ -6,16 +6,18 @@ Exit codes: 0 done, 1 some songs failed, 2 refused before any work, 130 interrup
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from acestep_batch import __version__
-from acestep_batch.problems import Refused, refuse
+from acestep_batch.problems import FAILED, INTERRUPTED, OK, REFUSED, Refused, refuse
 from acestep_batch.shown import print_problems
 
-OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 VERBS = ("doctor", "download", "presets")
 
 PACKAGE = Path(__file__).resolve().parent
@@ -30,6 +32,9 @@ def data_folder(name: str) -> Path:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a redirected Windows console cannot say every title
+            stream.reconfigure(errors="backslashreplace")
     try:
         if arguments and arguments[0] in VERBS:
             return _verb(arguments[0], arguments[1:])
@@ -63,9 +68,16 @@ def _verb(verb: str, words: Sequence[str]) -> int:
     return presets.run(words, data_folder("conf"))
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints have our form."""
+
+    def error(self, message: str) -> NoReturn:
+        raise refuse("command line", message, "`python -m acestep_batch --help`")
+
+
 def _parser() -> argparse.ArgumentParser:
     """Hydra's own flags, as far as a run knows them."""
-    parser = argparse.ArgumentParser(prog="python -m acestep_batch", add_help=False, allow_abbrev=False)
+    parser = _Parser(prog="python -m acestep_batch", add_help=False, allow_abbrev=False)
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--version", action="version", version=f"acestep_batch {__version__}")
@@ -86,6 +98,8 @@ def _run(arguments: Sequence[str]) -> int:
     flags = _parser().parse_intermixed_args(arguments)
     if flags.resolve and not flags.cfg:
         raise refuse("--resolve", "only means something with --cfg", "--cfg job --resolve")
+    if flags.multirun and (flags.cfg or flags.info):
+        raise refuse("-m", "cannot stand beside --cfg or --info", "give the values of one cell")
     if flags.help:
         from acestep_batch.reference import help_text
 
@@ -93,27 +107,24 @@ def _run(arguments: Sequence[str]) -> int:
         return OK
     from acestep_batch.hardware import detect, profile_for
     from acestep_batch.hydra_config import composer, show
-    from acestep_batch.target import decide_auto
 
     machine = detect()
-    notes: dict[str, None] = {}
-
-    def decide(hw: str, model: str) -> tuple[str, str]:
-        if hw == "auto" and (note := profile_for(machine)[1]):
-            notes[f"hw=auto: {note}"] = None
-        return decide_auto(machine, hw, model)
+    asked = [re.fullmatch(r"(?:generation\.)?device_id=(\d+)", word) for word in flags.overrides]
+    auto_hw, note = profile_for(machine, next((int(match[1]) for match in asked if match), 0))
+    is_auto = not any(word.startswith("hw=") and word != "hw=auto" for word in flags.overrides)
+    notes = [f"hw=auto: {note}"] if note and is_auto else []
 
     if flags.hydra_help or flags.shell_completion:
         show(data_folder("conf"), arguments)
         return OK
     with composer(data_folder("conf"), flags.config_dir, flags.config_name) as open_composer:
         if flags.cfg or flags.info:
-            overrides = open_composer.resolved(flags.overrides, decide)
+            overrides = open_composer.resolved(flags.overrides, auto_hw)
         else:
             from acestep_batch.session import run_cells
 
-            cells = open_composer.cells(flags.overrides, flags.multirun, decide)
-            return run_cells(cells, flags.multirun, machine, data_folder("manifests"), list(notes))
+            cells = open_composer.cells(flags.overrides, flags.multirun, auto_hw)
+            return run_cells(cells, flags.multirun, machine, data_folder("manifests"), notes)
     kept = [word for word in arguments if word not in flags.overrides]
-    show(data_folder("conf"), [*kept, *overrides])
+    show(data_folder("conf"), [*overrides, *kept])
     return OK

@@ -37,6 +37,9 @@ class SongLayers:
     preset_file: Values
     command_line: Values
     load_preset: Callable[[str], Values]
+    own: frozenset[str] = frozenset()
+    """What the run's presets and profile set where they are the user's own."""
+    shipped_presets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,8 @@ class Settings(NamedTuple):
     values: Values
     """Every parameter of ``schema.Generation``, typed."""
     asked: frozenset[str]
-    """Names that the user set: on the command line, in the row, the defaults or a preset file. What a preset, a profile
-    or the schema supplied is not among them."""
+    """Names that the user set: on the command line, in the row, the defaults, a preset file, or a preset or profile of
+    their own. What a shipped preset or profile or the schema supplied is not among them."""
     preset: str | None = None
     """The preset that the row or the defaults named, in place of the run's."""
 
@@ -78,6 +81,8 @@ def build_run(
     presets: tuple[str, ...] = (),
     overrides: tuple[str, ...] = (),
     swept: Mapping[str, str] = EMPTY,
+    own: frozenset[str] = frozenset(),
+    shipped_presets: frozenset[str] = frozenset(),
 ) -> Run:
     """Type a composed configuration.
 
@@ -86,6 +91,7 @@ def build_run(
         base, preset, command_line: untyped song parameters of these layers.
         preset_file: path of a preset in the guide's JSON format.
         load_preset: untyped song parameters of a preset by name; raises Refused.
+        own: song parameters that the run's presets and profile set where they are the user's own.
 
     Raises:
         Refused: with every problem of the configuration.
@@ -97,6 +103,8 @@ def build_run(
         preset_file=preset_file_values(preset_file, problems),
         command_line=song_values(command_line, "", problems, folder=Path()),
         load_preset=typed_presets(load_preset),
+        own=own,
+        shipped_presets=shipped_presets,
     )
     hw = section(Hardware, config.get("hw"), "hw", problems)
     problems.extend(pair_problems(hw))
@@ -107,7 +115,11 @@ def build_run(
     options = section(RunOptions, top, "", problems)
     known = {*SECTIONS, *top, "preset_file"}
     problems.extend(
-        Problem(str(key), f"is no part of the configuration{did_you_mean(key, known)}")
+        Problem(
+            str(key),
+            f"is no part of the configuration{did_you_mean(key, known)}",
+            "a preset's file begins with # @package generation, a profile's with # @package _global_",
+        )
         for key in config
         if key not in known
     )
@@ -127,12 +139,19 @@ def settings_below(layers: SongLayers, defaults: Row | None, preset: str | None)
     shared = defaults.values if defaults is not None else EMPTY
     if preset is not None:
         own = layers.load_preset(preset)
-        return Settings({**layers.base, **shared, **own}, frozenset(shared.keys() - own.keys()), preset)
+        asked = (shared.keys() - own.keys()) | _their_own(layers, preset, own)
+        return Settings({**layers.base, **shared, **own}, frozenset(asked), preset)
     named = defaults.preset if defaults is not None else None
     if named is not None:
-        return Settings({**layers.base, **layers.load_preset(named), **shared}, frozenset(shared), named)
+        values = layers.load_preset(named)
+        asked = shared.keys() | _their_own(layers, named, values)
+        return Settings({**layers.base, **values, **shared}, frozenset(asked), named)
     values = {**layers.base, **layers.preset, **layers.preset_file, **shared}
-    return Settings(values, frozenset(shared.keys() | layers.preset_file.keys()))
+    return Settings(values, layers.own.union(shared, layers.preset_file))
+
+
+def _their_own(layers: SongLayers, preset: str, values: Values) -> frozenset[str]:
+    return frozenset(() if preset in layers.shipped_presets else values)
 
 
 def row_settings(below: Settings, row: Row, command_line: Values) -> Settings:

@@ -52,5 +52,5 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
     given = {name: values[name] for name in SongRequest.__dataclass_fields__ if name not in ("seed", "audio_duration")}
     request = SongRequest(seed=0, audio_duration=asked_s if asked_s > 0 else longest_s, **given)
     if reason := crash_reason(request):
-        found.append(Conflict("settings", reason, "the reference implementation fails on this too"))
+        found.append(Conflict("settings", reason, "change one of them; the reference implementation fails on this"))
     return tuple(found)

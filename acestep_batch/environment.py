@@ -56,6 +56,11 @@ def git_commit(folder: Path) -> str | None:
     if not any((parent / ".git").exists() for parent in folder.resolve().parents):
         return None
     try:
+        # An installed package may lie inside somebody else's checkout, whose commit says nothing about it.
+        subprocess.run(
+            ["git", "ls-files", "--error-unmatch", "--", "__init__.py"],
+            cwd=folder, capture_output=True, timeout=10, check=True,
+        )  # fmt: skip
         result = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
             cwd=folder, capture_output=True, text=True, timeout=10, check=True,

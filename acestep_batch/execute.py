@@ -17,12 +17,12 @@ from acestep_batch.environment import describe_environment
 from acestep_batch.hardware import Machine
 from acestep_batch.outputs.atomic import write_text
 from acestep_batch.outputs.names import stem_from_template
-from acestep_batch.outputs.output_path import OutputRules, OutputTarget, output_target, unique_targets
+from acestep_batch.outputs.output_path import OutputRules, OutputTarget, is_absolute, output_target, unique_targets
 from acestep_batch.outputs.records import append_jsonl, json_text, write_json
 from acestep_batch.plan import Song, songs_of
 from acestep_batch.preflight import Preflight
 from acestep_batch.problems import Problem, Refused
-from acestep_batch.record import failed_row, ledger_line, manifest_row, template_values
+from acestep_batch.record import failed_row, ledger_line, manifest_row
 from acestep_batch.runner import EngineLoader, Job, Watcher, render
 from acestep_batch.summary import SummaryFiles
 
@@ -34,12 +34,20 @@ class RunResult:
     """How a run ended: its records, in the order in which songs finished."""
 
     folder: Path
+    songs: int = 0
+    """Songs that were to be rendered; those that were not tried have no record."""
     records: list[Mapping[str, Any]] = field(default_factory=list)
     interrupted: bool = False
 
     @property
     def failed(self) -> int:
+        """Songs that failed and rows that were skipped."""
         return sum(record["status"] != "ok" for record in self.records)
+
+    @property
+    def not_tried(self) -> int:
+        """Songs that the end of the run came before."""
+        return self.songs - sum("seed" in record for record in self.records)
 
 
 def execute(
@@ -64,7 +72,7 @@ def execute(
     songs = songs_of(checked.rows, run, checked.target)
     targets = audio_targets(songs, checked, folder)
     summary = SummaryFiles(folder)
-    result = RunResult(folder)
+    result = RunResult(folder, len(songs))
 
     def keep(record: Mapping[str, Any]) -> None:
         append_jsonl(folder / "records.jsonl", record)
@@ -78,15 +86,17 @@ def execute(
         _log_preflight(checked)
         for row in checked.rows:
             if row.problems:
+                log.warning("row %s skipped: %s", row.row.id, "; ".join(map(str, row.problems)))
                 keep(failed_row(row))
         job = Job(folder, songs, targets, run.output, checked.target, run.options.on_error == "stop")
         try:
             with watch(songs) as watcher:
                 for outcome in render(job, _describing(load, folder, machine), watcher):
                     keep(ledger_line(outcome, folder))
+                    watcher.finished(outcome)
         except KeyboardInterrupt:
             result.interrupted = True
-            log.warning("interrupted after %d of %d songs", len(result.records), len(songs))
+            log.warning("interrupted: %d of %d songs not tried", result.not_tried, len(songs))
         finally:
             summary.write()
             if sweep_summary is not None:
@@ -103,7 +113,7 @@ def _cell_record(record: Mapping[str, Any], swept: Mapping[str, str], cell: Path
 
 
 def audio_targets(songs: Sequence[Song], checked: Preflight, folder: Path) -> list[OutputTarget]:
-    """The files of each song, no two of them the same.
+    """The files of each song, no two of them the same; an absolute path is told apart by seed and by cell.
 
     Raises:
         Refused: a name that cannot be used.
@@ -112,12 +122,16 @@ def audio_targets(songs: Sequence[Song], checked: Preflight, folder: Path) -> li
     targets: list[OutputTarget] = []
     problems: list[Problem] = []
     for song in songs:
-        stem = stem_from_template(checked.run.output.template, template_values(song, checked.name))
+        asked = song.generation.output_path
+        stem = stem_from_template(checked.run.output.template, song.template_values(checked.name))
         suffix = f"_{song.seed}" if song.takes > 1 else ""
-        found = output_target(
-            song.generation.output_path, stem, rules, suffix=suffix, where=f"{song.place}, output_path"
-        )
-        (problems if isinstance(found, Problem) else targets).append(found)  # type: ignore[arg-type]
+        if checked.run.swept and asked is not None and is_absolute(asked):
+            suffix += f"_{folder.name}"
+        found = output_target(asked, stem, rules, suffix=suffix, where=f"{song.place}, output_path")
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            targets.append(found)
     if problems:
         raise Refused(problems)
     return unique_targets(targets)
@@ -125,10 +139,19 @@ def audio_targets(songs: Sequence[Song], checked: Preflight, folder: Path) -> li
 
 def _write_plan(checked: Preflight, folder: Path, songs: Sequence[Song]) -> None:
     """What was asked, resolved, before anything is rendered."""
-    config = yaml.safe_dump(dict(checked.run.config), sort_keys=False, allow_unicode=True)
+    config = yaml.safe_dump(resolved_config(checked), sort_keys=False, allow_unicode=True)
     write_text(folder / "config.yaml", config)
     write_text(folder / "overrides.yaml", yaml.safe_dump(list(checked.run.overrides), allow_unicode=True))
     write_text(folder / "manifest.jsonl", "".join(json_text(manifest_row(song)) + "\n" for song in songs))
+
+
+def resolved_config(checked: Preflight) -> dict[str, Any]:
+    """The configuration as the run uses it: files read, presets in place, ``auto`` decided."""
+    layers, config = checked.run.layers, dict(checked.run.config)
+    song = {**layers.base, **layers.preset, **layers.preset_file, **layers.command_line}
+    config["generation"] = {name: list(value) if isinstance(value, tuple) else value for name, value in song.items()}
+    config["hw"] = {**config["hw"], "batch_size": checked.target.batch_size}
+    return config
 
 
 def _log_preflight(checked: Preflight) -> None:

@@ -26,7 +26,7 @@ from yaml import YAMLError
 from acestep_batch.hydra_overrides import PRESET_FILE, canonical, check_overrides, first_line
 from acestep_batch.parameter import did_you_mean
 from acestep_batch.problems import Refused, refuse
-from acestep_batch.schema import GROUPS, PARAMETERS, SECTIONS, TEXT_FILES
+from acestep_batch.schema import PARAMETERS, SECTIONS, TEXT_FILES
 
 _ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
 
@@ -48,16 +48,14 @@ class Layers:
     overrides: tuple[str, ...]
     swept: Mapping[str, str]
     """Values of this cell for the swept keys, as given; empty outside a sweep."""
-    choices: Mapping[str, str]
+    own: frozenset[str]
+    """Song parameters that a preset or profile of the user's own sets; the shipped ones' do not count."""
+    shipped_presets: frozenset[str]
     load_preset: Callable[[str], Mapping[str, Any]] = field(repr=False)
     """The song parameters of a preset by name.
 
     Raises Refused for an unknown one.
     """
-
-
-AutoDecision = Callable[[str, str], tuple[str, str]]
-"""What the chosen ``hw`` and ``model`` mean on this machine."""
 
 
 @contextmanager
@@ -79,7 +77,7 @@ def composer(config_dir: Path, extra_dir: str | None, config_name: str) -> Itera
             own = f"file://{Path(extra_dir).resolve()}"
             search_path.prepend(provider="command-line", path=own, anchor=SearchPathQuery(provider="schema"))
             loader.repository.initialize_sources(search_path)
-        yield Composer(config_name)
+        yield Composer(config_name, config_dir)
 
 
 def _schema_node() -> dict[str, Any]:
@@ -102,15 +100,16 @@ class Composer:
     """Composes runs while the configuration folder is open."""
 
     config_name: str
+    shipped: Path
     _composed: dict[tuple[str, ...], DictConfig] = field(default_factory=dict)
 
-    def cells(self, typed: Sequence[str], multirun: bool, resolve_auto: AutoDecision) -> list[Layers]:
+    def cells(self, typed: Sequence[str], multirun: bool, auto_hw: str) -> list[Layers]:
         """The runs that a command line asks for: one, or one for each cell of a sweep.
 
         Args:
             typed: overrides as typed.
             multirun: whether ``-m`` was given.
-            resolve_auto: turns the chosen ``hw`` and ``model`` into what they mean on this machine.
+            auto_hw: the hardware profile that ``hw=auto`` means on this machine.
 
         Raises:
             Refused: every override that is wrong.
@@ -132,16 +131,14 @@ class Composer:
         for chosen in itertools.product(*axes):
             swept = {word: value for word, _, value in chosen}
             try:
-                cells.append(
-                    self._layers([*plain, *(f"{key}={value}" for _, key, value in chosen)], swept, resolve_auto)
-                )
+                cells.append(self._layers([*plain, *(f"{key}={value}" for _, key, value in chosen)], swept, auto_hw))
             except Refused as refused:
                 problems.extend(problem for problem in refused.problems if problem not in problems)
         if problems:
             raise Refused(problems)
         return cells
 
-    def resolved(self, typed: Sequence[str], resolve_auto: AutoDecision) -> list[str]:
+    def resolved(self, typed: Sequence[str], auto_hw: str) -> list[str]:
         """Overrides for Hydra's own commands (``--cfg``, ``--info``): canonical, with ``auto`` decided.
 
         Raises:
@@ -151,11 +148,19 @@ class Composer:
         _, problems = check_overrides(overrides, multirun=False)
         if problems:
             raise Refused(problems)
-        return list(self._decide_auto(overrides, resolve_auto))
+        decided = self._decide_auto(overrides, auto_hw)
+        _container(self._compose(self.config_name, decided))  # what cannot be resolved is refused here, in our form
+        return list(decided)
 
-    def _decide_auto(self, overrides: Sequence[str], resolve_auto: AutoDecision) -> tuple[str, ...]:
+    def _decide_auto(self, overrides: Sequence[str], auto_hw: str) -> tuple[str, ...]:
+        """Overrides with ``hw=auto`` and ``model=auto`` decided: v1 with a GPU or Mac profile, embedded on cpu."""
         choices = self._choices(overrides)
-        hw, model = resolve_auto(choices["hw"], choices["model"])
+        hw, model = choices["hw"], choices["model"]
+        if hw == "auto":
+            hw = auto_hw
+        if model == "auto":
+            profile = _container(self._compose(f"hw/{hw}")).get("hw", {})
+            model = "embedded" if profile.get("device", "cpu") == "cpu" else "v1"
         kept = [override for override in overrides if override not in ("hw=auto", "model=auto")]
         decided = [f"{group}={now}" for group, now in (("hw", hw), ("model", model)) if choices[group] != now]
         return (*kept, *decided)
@@ -171,18 +176,23 @@ class Composer:
             self._composed[key] = _compose(config_name, overrides, with_hydra)
         return self._composed[key]
 
-    def _layers(self, overrides: Sequence[str], swept: Mapping[str, str], resolve_auto: AutoDecision) -> Layers:
-        decided = self._decide_auto(overrides, resolve_auto)
+    def _layers(self, overrides: Sequence[str], swept: Mapping[str, str], auto_hw: str) -> Layers:
+        decided = self._decide_auto(overrides, auto_hw)
         below = [each for each in decided if not each.startswith(("generation.", "+preset=", f"{PRESET_FILE}="))]
         names = [
             each.split("=", 1)[0].removeprefix("generation.") for each in decided if each.startswith("generation.")
         ]
         config = _container(_compose(self.config_name, decided, with_hydra=False))
-        choices = {group: str(choice) for group, choice in self._choices(decided).items() if group in GROUPS}
         presets = _preset_names(decided)
+        shipped = frozenset(file.stem for file in (self.shipped / "preset").glob("*.yaml"))
         merged: dict[str, Any] = {}
+        own: set[str] = set()
         for preset in presets:
             merged |= self.load_preset(preset)
+            own.update(() if preset in shipped else self.load_preset(preset))
+        hw = self._choices(decided)["hw"]
+        if not (self.shipped / "hw" / f"{hw}.yaml").is_file():
+            own.update(_container(self._compose(f"hw/{hw}")).get("generation", {}))
         return Layers(
             config=config,
             base=_container(self._compose(self.config_name, below))["generation"],
@@ -192,7 +202,8 @@ class Composer:
             command_line={name: config["generation"][name] for name in names},
             overrides=tuple(overrides),
             swept=dict(swept),
-            choices=choices,
+            own=frozenset(own),
+            shipped_presets=shipped,
             load_preset=self.load_preset,
         )
 
@@ -247,6 +258,8 @@ def show(config_dir: Path, arguments: Sequence[str]) -> None:
     typed, sys.argv = sys.argv, [sys.argv[0], *arguments]
     try:
         hydra.main(config_path=str(config_dir.resolve()), config_name="config", version_base="1.3")(_nothing)()
+    except (*_ERRORS, ValueError) as error:
+        raise refuse(" ".join(arguments), first_line(error), "see `python -m acestep_batch --help`") from None
     finally:
         sys.argv = typed
 

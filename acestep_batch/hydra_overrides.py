@@ -15,6 +15,7 @@ from acestep_batch.problems import Problem
 from acestep_batch.schema import GROUPS, PARAMETERS, SECTIONS, SONG_NAMES, TEXT_FILES
 
 PRESET_FILE = "preset_file"
+_WHOLE_COMMAND = frozenset({"dry_run", "output.root", "output.name"})
 _TEXT_KEYS = frozenset(f"generation.{name}" for name in ("prompt", "lyrics"))
 _OVERRIDE = re.compile(r"^(?P<sign>\+{0,2}|~)(?P<key>[^=]+?)(?P<rest>=.*)?$", re.DOTALL)
 
@@ -54,10 +55,17 @@ def check_overrides(overrides: Sequence[str], multirun: bool) -> tuple[list[Over
         except HydraException as error:
             problems.append(_unreadable(override, error))
             continue
+        problem = _endless(override, each)
+        if problem is not None:
+            problems.append(problem)
+            continue
         parsed.append(each)
         problem = _unknown_key(override, each) or _ambiguous(override, each, multirun)
         if problem is not None:
             problems.append(problem)
+    presets = [override.partition("=")[2] for override in overrides if override.startswith("+preset=")]
+    if len(presets) > 1:
+        problems.append(Problem("+preset", "is given more than once", f"+preset=[{','.join(presets)}]"))
     return parsed, problems
 
 
@@ -68,7 +76,9 @@ def _unknown_key(override: str, parsed: Override) -> Problem | None:
             override, "nothing can be deleted from the configuration", "give the value that you want instead"
         )
     if key.startswith("hydra"):
-        return None
+        return Problem(override, "Hydra's own settings have no effect on a run", "leave it out")
+    if key in ("hw.name", "model.name"):
+        return Problem(override, "is the name of a choice", f"choose with {key.removesuffix('.name')}=")
     if key in GROUPS:
         return _unknown_choice(override, parsed)
     section, _, name = key.rpartition(".")
@@ -87,14 +97,15 @@ def _unknown_choice(override: str, parsed: Override) -> Problem | None:
     for choice in _choices(parsed):
         if choice not in options:
             message = f"{shown(choice)} is no {parsed.key_or_group}{did_you_mean(choice, options)}"
-            return Problem(override, message, f"allowed: {', '.join(options)}")
+            file = parsed.key_or_group == "manifest" and ("." in choice or "/" in choice)
+            return Problem(override, message, f"manifest.path={choice}" if file else f"allowed: {', '.join(options)}")
     return None
 
 
 def _choices(parsed: Override) -> list[str]:
     """The options that an override of a group names; several only for presets and in sweeps."""
     if parsed.is_sweep_override():
-        named = list(parsed.sweep_string_iterator()) if parsed.is_discrete_sweep() else []
+        named = list(parsed.sweep_string_iterator())
     else:
         named = [str(parsed.get_value_element_as_str())]
     if parsed.key_or_group != "preset":
@@ -102,12 +113,28 @@ def _choices(parsed: Override) -> list[str]:
     return [choice.strip() for each in named for choice in each.strip("[]").split(",")]
 
 
+def _endless(override: str, parsed: Override) -> Problem | None:
+    """A sweep whose values cannot be listed."""
+    if not parsed.is_sweep_override():
+        return None
+    remedy = "sweep over a,b,c or range(first,end) or choice(a,b,c)"
+    if not parsed.is_discrete_sweep():
+        return Problem(shown(override), "an interval never ends", remedy)
+    try:
+        found = next(parsed.sweep_string_iterator(), None)
+    except (HydraException, ValueError) as error:
+        return Problem(shown(override), f"cannot be listed ({first_line(error)})", remedy)
+    return None if found is not None else Problem(shown(override), "has no values", remedy)
+
+
 def _unreadable(override: str, error: Exception) -> Problem:
     key, equals, _ = override.partition("=")
     if key in _TEXT_KEYS:
         return Problem(shown(override), "Hydra cannot read this text", QUOTING)
     if not equals:
-        return Problem(shown(override), "is neither key=value nor a verb", "verbs: doctor, download, presets")
+        is_file = override.lower().endswith((".csv", ".tsv", ".jsonl", ".json", ".yaml", ".yml", ".parquet"))
+        remedy = f"manifest.path={override}" if is_file else "verbs: doctor, download, presets"
+        return Problem(shown(override), "is neither key=value nor a verb", remedy)
     return Problem(
         shown(override),
         f"cannot be read ({first_line(error)})",
@@ -119,8 +146,6 @@ def _ambiguous(override: str, parsed: Override, multirun: bool) -> Problem | Non
     if not parsed.is_sweep_override():
         return None
     key, _, text = override.partition("=")
-    if not parsed.is_discrete_sweep():
-        return Problem(shown(override), "an interval never ends", "sweep over a,b,c or range(first,end)")
     if key in _TEXT_KEYS:
         value = parsed.value()
         items = value.list if isinstance(value, ChoiceSweep) else []
@@ -128,7 +153,8 @@ def _ambiguous(override: str, parsed: Override, multirun: bool) -> Problem | Non
             return None
         return Problem(shown(override), "a text with commas must be quoted", QUOTING)
     if multirun:
-        return None
+        message = "belongs to the whole command and cannot be swept"
+        return Problem(shown(override), message, "give one value") if key in _WHOLE_COMMAND else None
     if key == "generation.actual_seeds":
         return Problem(
             shown(override), "several values", f"seed=[{text}] makes one audio per seed, -m seed={text} sweeps"

@@ -35,7 +35,8 @@ def song_values(values: Mapping[str, Any], prefix: str, problems: list[Problem],
             if value is None:
                 continue
         elif name is None:
-            problems.append(Problem(where, f"is no parameter of a song{did_you_mean(key, SONG_NAMES)}"))
+            near = did_you_mean(key, SONG_NAMES)
+            problems.append(Problem(where, f"is no parameter of a song{near}", "`python -m acestep_batch --help`"))
             continue
         if typed.get(name) is not None:
             problems.append(Problem(where, f"sets {name}, which is set already", "keep one of them"))

@@ -58,7 +58,7 @@ def advise_settings(
         for rule, keys, check in _RULES
         if not exempt.issuperset(keys) and (message := check(settings))
     ]
-    if genres and (message := _omega_against_genre(settings, genres)):
+    if genres and "omega_scale" not in exempt and (message := _omega_against_genre(settings, genres)):
         found.append(Advice("omega-genre", "omega_scale", message))
     recommended = {"infer_step": recommended_steps, "guidance_scale": recommended_guidance}
     for key, bounds in recommended.items():

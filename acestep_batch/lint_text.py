@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 
+from acestep_batch.engine.embedded_text import STRUCTURE_TAGS as BRACKETED_TAGS
+from acestep_batch.engine.v1.limits import PROMPT_TOKENS
 from acestep_batch.lint import ENERGETIC, SMOOTH, Advice, word_set
-from acestep_batch.schema import PROMPT_TOKENS
 from acestep_batch.syllables import count_syllables, guess_language
 
-STRUCTURE_TAGS = (
-    "start", "intro", "verse", "chorus", "bridge", "outro", "end", "inst", "solo", "hook", "pre-chorus", "break",
-)  # fmt: skip
+STRUCTURE_TAGS = tuple(tag[1:-1] for tag in BRACKETED_TAGS)
 """The structure tags that are tokens of the model, without their brackets."""
 
 GENRES = word_set(

@@ -22,7 +22,7 @@ _PARAMETER_OF = {**SONG_NAMES, **TEXT_FILES}
 _VARIED = frozenset({"prompt", "lyrics", "output_path", "actual_seeds"})
 """Parameters whose cells hardly repeat in a manifest."""
 _IGNORED = (("they record a past run", RECORD_KEYS), ("text2music does not use them", OTHER_TASK_KEYS))
-_LONGEST_ID = 200
+_LONGEST_ID = 180
 _REMEMBERED_CELLS, _REMEMBERED_FILES = 100_000, 1_000
 
 Complaint = Callable[[str, str, str], None]
@@ -142,6 +142,7 @@ class RowReader:
             complain(
                 "id", f"{shown(row_id)} is too long or not printable", f"use up to {_LONGEST_ID} printable characters"
             )
+            return str(raw.place.row)
         first = self._ids.setdefault(row_id.casefold(), raw.place.row)
         if first != raw.place.row:
             complain("id", f"{shown(row_id)} is the id of row {first} too (upper and lower case do not count)",

@@ -45,7 +45,11 @@ def parse_json(text: str, where: str) -> Any:
 
 
 def _strict_json(text: str, where: str) -> Any:
-    return json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, where))
+    return json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, where), parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number (write null for what is not set)")
 
 
 def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -24,6 +24,11 @@ from acestep_batch.target import Target
 _PER_SONG = frozenset({"prompt", "lyrics", "actual_seeds", "output_path"})
 _PRESETS = frozenset({"preset", "preset_file"})
 
+TEMPLATE_FIELDS = (
+    "index", "id", "seed", "take", "name", "preset", "scheduler_type", "cfg_type", "infer_step", "guidance_scale",
+)  # fmt: skip
+"""What ``output.template`` may name: of a song, of its settings, and the run's name."""
+
 
 class CheckedRow(NamedTuple):
     """A row with its settings and everything there is to say about it, before its songs are made."""
@@ -41,6 +46,9 @@ class Song:
     index: int
     """From 1 over the run, in the manifest's order."""
     id: str
+    """The row's id."""
+    song_id: str
+    """The song's own id in its run: the row's, with the seed where the row makes several."""
     place: str
     take: int
     takes: int
@@ -50,6 +58,12 @@ class Song:
     requested: Mapping[str, Any]
     """The settings before seed, length and device were decided."""
     notes: tuple[str, ...] = ()
+
+    def template_values(self, run_name: str) -> dict[str, object]:
+        """What the fields of ``output.template`` stand for."""
+        own = {"index": self.index, "id": self.id, "seed": self.seed, "take": self.take, "preset": self.preset}
+        known = {each.name: getattr(self.generation, each.name) for each in fields(Generation)} | own
+        return {name: run_name if name == "name" else known[name] for name in TEMPLATE_FIELDS}
 
     def request(self) -> SongRequest:
         """The song as the engine sees it."""
@@ -110,7 +124,7 @@ class RowChecker:
     def _shared(self, settings: Settings, row: Row) -> tuple[tuple[Conflict, ...], tuple[Advice, ...]]:
         """Conflicts and advice that do not depend on the row's own texts and seeds."""
         seeds = settings.values["actual_seeds"]
-        listed = isinstance(seeds, tuple) and len(seeds) > 1
+        listed = len(seeds) if isinstance(seeds, tuple) else 0
         genres = self.advice.genres(settings.values["prompt"])
         key = (row.preset, listed, genres, *[item for item in row.values.items() if item[0] not in _PER_SONG])
         seen = self._seen.get(key)
@@ -174,6 +188,8 @@ def duration_s(settings: Settings, seed: int, longest_s: float) -> float:
 
 def songs_of(rows: Iterable[CheckedRow], run: Run, target: Target) -> list[Song]:
     """The songs of the rows that passed, in order."""
+    rows = list(rows)
+    taken = {checked.row.id.casefold() for checked in rows}
     songs: list[Song] = []
     for checked in rows:
         if checked.settings is None or checked.problems:
@@ -191,6 +207,7 @@ def songs_of(rows: Iterable[CheckedRow], run: Run, target: Target) -> list[Song]
                 Song(
                     index=len(songs) + 1,
                     id=checked.row.id,
+                    song_id=checked.row.id if len(seeds) == 1 else _free_id(f"{checked.row.id}_{seed}", taken),
                     place=str(checked.row.place),
                     take=take,
                     takes=len(seeds),
@@ -202,3 +219,11 @@ def songs_of(rows: Iterable[CheckedRow], run: Run, target: Target) -> list[Song]
                 )
             )
     return songs
+
+
+def _free_id(wanted: str, taken: set[str]) -> str:
+    """The id, or with ``+`` after it until no other song has it; ids differ by more than case."""
+    while wanted.casefold() in taken:
+        wanted += "+"
+    taken.add(wanted.casefold())
+    return wanted

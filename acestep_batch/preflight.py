@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from acestep_batch.advice import RowAdvice
-from acestep_batch.compose import ONE_SONG_ID, Run
+from acestep_batch.compose import ONE_SONG_ID, Run, Settings
 from acestep_batch.hardware import Machine, TorchBuild
 from acestep_batch.manifest import COLUMNS, RowReader
 from acestep_batch.manifest_files import open_manifest
@@ -17,26 +17,17 @@ from acestep_batch.outputs.audio_files import encoder_failure
 from acestep_batch.outputs.folders import check_writable, free_bytes, run_folder
 from acestep_batch.outputs.formats import audio_format, format_problems
 from acestep_batch.outputs.names import template_problem
-from acestep_batch.outputs.output_path import OutputRules, output_target
+from acestep_batch.outputs.output_path import OutputRules, is_absolute, output_target
 from acestep_batch.parameter import RANDOM
-from acestep_batch.plan import CheckedRow, RowChecker, audios_of, checked_rows, duration_s, seeds_of
+from acestep_batch.plan import TEMPLATE_FIELDS, CheckedRow, RowChecker, audios_of, checked_rows, duration_s, seeds_of
 from acestep_batch.problems import Problem, Refused
-from acestep_batch.schema import PARAMETERS
+from acestep_batch.schema import PARAMETERS, Output
 from acestep_batch.target import Target, target_of, token_counter
 
 SHIPPED = "shipped:"
-TEMPLATE_FIELDS = (
-    "index",
-    "id",
-    "seed",
-    "take",
-    "name",
-    "preset",
-    "scheduler_type",
-    "cfg_type",
-    "infer_step",
-    "guidance_scale",
-)
+CELLS = "cells"
+"""Folder of a sweep's cells."""
+MAX_CELL_CHARS = 64
 MAX_KEPT = 1000
 """Problems and pieces of advice that are kept word by word; the rest is counted."""
 
@@ -100,9 +91,10 @@ def preflight(
     target = target_of(run, machine, build)
     path = manifest_path(run, shipped)
     name = run_name(run, path)
-    audio_folder = run_folder(Path(run.output.root), name) / "v0001" / "audio"
-    rules = OutputRules(audio_folder, run.output.formats, _formats_asked(run), run.output.allow_outside)
-    state = Preflight(run, target, name, rules, [*target.problems, *_output_problems(run)])
+    version = run_folder(Path(run.output.root), name) / "v0001"
+    deepest = version / CELLS / ("x" * MAX_CELL_CHARS) if run.swept else version
+    rules = OutputRules(deepest / "audio", run.output.formats, _formats_asked(run), run.output.allow_outside)
+    state = Preflight(run, target, name, rules, [*target.problems, *_output_problems(run, rules)])
     state.notes.extend(target.notes)
     checker = RowChecker(run, target, RowAdvice(token_counter(target.tokenizer)))
     reader = RowReader(path.parent if path is not None and not path.is_dir() else path or Path())
@@ -116,7 +108,6 @@ def preflight(
     if not state.counts["rows"] and not state.problems:
         state.problems.append(Problem(str(path), "holds no songs", "add rows"))
     state.notes.extend(reader.notes())
-    _check_disk(state)
     return state
 
 
@@ -127,8 +118,8 @@ def _one_song() -> RawManifest:
 def _take_in(state: Preflight, checked: CheckedRow, keep: bool) -> None:
     row, settings, problems, advice = checked
     if settings is not None and settings.values["output_path"] is not None:
-        found = output_target(settings.values["output_path"], "name", state.rules, where=f"{row.place}, output_path")
-        if isinstance(found, Problem):
+        found = _path_problem(settings, state, f"{row.place}, output_path")
+        if found is not None:
             problems = (*problems, found)
             checked = checked._replace(problems=problems)
     if row.place.row == 0 and row.id == "defaults":
@@ -159,23 +150,46 @@ def _take_in(state: Preflight, checked: CheckedRow, keep: bool) -> None:
         state.rows.append(checked)
 
 
+def _path_problem(settings: Settings, state: Preflight, where: str) -> Problem | None:
+    """Why a row's own path cannot be used: not allowed, of a format that cannot be written, or taken."""
+    asked, output = settings.values["output_path"], state.run.output
+    found = output_target(asked, "name", state.rules, where=where)
+    if isinstance(found, Problem):
+        return found
+    if found.formats != output.formats and (problems := _format_problems(found.formats, output)):
+        return problems[0]
+    if not is_absolute(asked):
+        return None
+    if check_writable(found.folder) is not None:
+        return Problem(where, f"{found.folder} is not writable", "choose another folder")
+    if audios_of(settings) > 1 or state.run.swept:
+        return None  # the name gets a suffix
+    taken = [path for path in map(found.path, found.formats) if path.exists()]
+    return Problem(where, f"{taken[0]} exists and is never overwritten", "choose another name") if taken else None
+
+
 def _formats_asked(run: Run) -> bool:
     return run.output.formats != PARAMETERS["output"]["formats"].default or any(
         "output.formats=" in each for each in run.overrides
     )
 
 
-def _output_problems(run: Run) -> list[Problem]:
-    output = run.output
-    problems = format_problems(output.formats, output.wav_subtype, output.sample_rate)
-    for name in output.formats:
+def _format_problems(formats: tuple[str, ...], output: Output) -> list[Problem]:
+    problems = format_problems(formats, output.wav_subtype, output.sample_rate)
+    for name in formats:
         if reason := encoder_failure(audio_format(name, output.wav_subtype)):
-            problems.append(
-                Problem("output.formats", f"libsndfile cannot write {name}: {reason}", "pip install -U soundfile")
-            )
+            message = f"libsndfile cannot write {name}: {reason}"
+            problems.append(Problem("output.formats", message, "pip install -U soundfile"))
+    return problems
+
+
+def _output_problems(run: Run, rules: OutputRules) -> list[Problem]:
+    output = run.output
+    problems = _format_problems(output.formats, output)
     for problem in (template_problem(output.template, TEMPLATE_FIELDS), check_writable(Path(output.root))):
         problems.extend([problem] if problem is not None else [])
-    return problems
+    longest = output_target(None, "name", rules, where="output.root")
+    return [*problems, longest] if isinstance(longest, Problem) else problems
 
 
 def needed_bytes(run: Run, audio_s: float) -> int:
@@ -189,18 +203,18 @@ def needed_bytes(run: Run, audio_s: float) -> int:
     return int(audio_s * sum(rates[name] for name in run.output.formats))
 
 
-def _check_disk(state: Preflight) -> None:
-    needed = needed_bytes(state.run, state.audio_s)
+def disk_problem(checked: Sequence[Preflight]) -> Problem | None:
+    """Why the disk cannot hold what all these runs will write; None where it can."""
+    needed = sum(needed_bytes(each.run, each.audio_s) for each in checked)
+    audio_h = sum(each.audio_s for each in checked) / 3600
     try:
-        free = free_bytes(Path(state.run.output.root))
+        free = free_bytes(Path(checked[0].run.output.root))
     except OSError as error:
-        state.problems.append(Problem("output.root", f"the disk cannot be asked for free space: {error.strerror}"))
-        return
-    if needed > free:
-        state.problems.append(
-            Problem(
-                "output.root",
-                f"{state.audio_s / 3600:.1f} h of audio need about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
-                "choose another folder with output.root=, or a smaller output.formats=",
-            )
-        )
+        return Problem("output.root", f"the disk cannot be asked for free space: {error.strerror}", "check the path")
+    if needed <= free:
+        return None
+    return Problem(
+        "output.root",
+        f"{audio_h:.1f} h of audio need about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+        "choose another folder with output.root=, or a smaller output.formats=",
+    )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done, some songs failed, refused before any work, interrupted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from acestep_batch.engine.base import StepCallback
+from acestep_batch.engine.v1.limits import solver_steps
 from acestep_batch.plan import CheckedRow, Song
 from acestep_batch.record import Outcome
 
@@ -19,6 +20,15 @@ log = logging.getLogger(__name__)
 
 ROW_REPORT_S = 1.0
 """Seconds of silent checking after which rows are counted aloud."""
+
+
+class RunConsole(Console):
+    """A console that a run outlives: when its reader goes away, it falls silent and the songs go on."""
+
+    def on_broken_pipe(self) -> None:
+        """Let rich point standard output at nothing, but do not exit."""
+        with suppress(SystemExit):
+            super().on_broken_pipe()
 
 
 @dataclass(slots=True)
@@ -44,7 +54,7 @@ class Pace:
 def work_of(song: Song) -> float:
     """A song's share of the work: seconds of audio times calls of the model."""
     calls = 2 if song.generation.scheduler_type == "heun" else 1
-    return song.generation.audio_duration * (len(song.generation.oss_steps) or song.generation.infer_step) * calls
+    return song.generation.audio_duration * solver_steps(song.generation) * calls
 
 
 def clock(seconds: float | None) -> str:

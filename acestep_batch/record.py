@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from acestep_batch.engine.base import RenderedSong
@@ -25,6 +25,8 @@ class Outcome:
     files: tuple[AudioFile, ...] = ()
     rendered: RenderedSong | None = None
     seconds: float = 0.0
+    batch: int = 1
+    """Songs that were rendered together; on most devices the last bits depend on it."""
     peak_memory_bytes: int | None = None
     """Of the device, where it counts its memory."""
     peak_process_bytes: int | None = None
@@ -34,15 +36,12 @@ class Outcome:
         return "failed" if self.error else "ok"
 
 
-def song_id(song: Song) -> str:
-    """The song's id among all songs of its run: the row's, with the seed where the row makes several."""
-    return song.id if song.takes == 1 else f"{song.id}_{song.seed}"
-
-
 def manifest_row(song: Song) -> dict[str, Any]:
     """Every parameter as it is used, as one row of a manifest: it renders the same song."""
     values = {each.name: _plain(getattr(song.generation, each.name)) for each in fields(Generation)}
-    return {"id": song_id(song), **values}
+    if values["output_path"] is not None:
+        values["output_path"] = PureWindowsPath(values["output_path"]).name  # rendering again must not need that folder
+    return {"id": song.song_id, **values}
 
 
 def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any], master_sha256: str) -> dict[str, Any]:
@@ -68,6 +67,7 @@ def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any]
             "duration_s": round(rendered.audio.shape[1] / rendered.sample_rate, 6),
             "sample_rate": rendered.sample_rate,
             "model_calls": rendered.model_calls,
+            "micro_batch": outcome.batch,
             "stage_seconds": {stage: round(seconds, 4) for stage, seconds in rendered.stage_seconds.items()},
             "peak_memory_bytes": outcome.peak_memory_bytes,
             "peak_process_bytes": outcome.peak_process_bytes,
@@ -75,16 +75,6 @@ def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any]
             "file": dict(file),
         }
     }
-
-
-def template_values(song: Song, name: str) -> dict[str, object]:
-    """What the fields of ``output.template`` stand for."""
-    settings = song.generation
-    return {
-        "index": song.index, "id": song.id, "seed": song.seed, "take": song.take, "name": name, "preset": song.preset,
-        "scheduler_type": settings.scheduler_type, "cfg_type": settings.cfg_type, "infer_step": settings.infer_step,
-        "guidance_scale": settings.guidance_scale,
-    }  # fmt: skip
 
 
 def failed_row(checked: CheckedRow) -> dict[str, Any]:
@@ -116,6 +106,7 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
         "duration_s": None if rendered is None else round(rendered.audio.shape[1] / rendered.sample_rate, 6),
         "frames": None if rendered is None else rendered.frames,
         "model_calls": None if rendered is None else rendered.model_calls,
+        "micro_batch": outcome.batch,
         "seconds": round(outcome.seconds, 3),
         **{
             f"{stage}_s": None if rendered is None else round(rendered.stage_seconds.get(stage, 0.0), 4)

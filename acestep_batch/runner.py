@@ -13,7 +13,7 @@ from acestep_batch.engine.base import Engine, RenderedSong, StepCallback
 from acestep_batch.engine.load import EngineKey
 from acestep_batch.environment import peak_process_bytes
 from acestep_batch.outputs.audio_files import master_sha256
-from acestep_batch.outputs.formats import audio_format
+from acestep_batch.outputs.formats import AudioFormat, audio_format
 from acestep_batch.outputs.output_path import OutputTarget
 from acestep_batch.outputs.publish import AudioFile, Encoding, publish_audio
 from acestep_batch.outputs.quality import silent_or_broken
@@ -30,10 +30,15 @@ EngineLoader = Callable[[EngineKey], Engine]
 
 
 class Watcher(Protocol):
-    """Sees a run as it goes; drawing it is its own business."""
+    """Sees the songs that are rendered; drawing them is its own business."""
 
-    def batch(self, songs: Sequence[Song]) -> StepCallback: ...
-    def finished(self, outcome: Outcome) -> None: ...
+    def batch(self, songs: Sequence[Song]) -> StepCallback:
+        """A micro-batch starts; returns what counts its steps."""
+        ...
+
+    def finished(self, outcome: Outcome) -> None:
+        """A song is on disk and in the records, or has failed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +73,13 @@ def render(job: Job, load: EngineLoader, watcher: Watcher) -> Iterator[Outcome]:
     for position, song in enumerate(job.songs):
         by_engine.setdefault(engine_key(song, job.target), []).append(position)
     for key, positions in by_engine.items():
-        engine = load(key)
+        engine = load(key)  # the loader drops the one before
         for batch in _micro_batches(job, engine, positions):
-            for position, result, seconds in _render_batch(job, engine, batch, watcher):
-                outcome = _finish(job, engine, position, result, seconds)
-                watcher.finished(outcome)
+            for outcome in _render_batch(job, engine, batch, watcher):
                 yield outcome
                 if outcome.error and job.stop_at_failure:
                     return
+        del engine  # before the next one is loaded: two may not fit
 
 
 def _micro_batches(job: Job, engine: Engine, positions: Iterable[int]) -> list[list[int]]:
@@ -92,9 +96,7 @@ def _micro_batches(job: Job, engine: Engine, positions: Iterable[int]) -> list[l
     return batches
 
 
-def _render_batch(
-    job: Job, engine: Engine, batch: Sequence[int], watcher: Watcher
-) -> Iterator[tuple[int, RenderedSong | Exception, float]]:
+def _render_batch(job: Job, engine: Engine, batch: Sequence[int], watcher: Watcher) -> Iterator[Outcome]:
     """Render a batch; where it fails as a whole, each of its songs alone, so that only the guilty one fails."""
     songs = [job.songs[position] for position in batch]
     started = time.perf_counter()
@@ -103,62 +105,64 @@ def _render_batch(
     except Exception as error:
         if len(batch) == 1:
             log.exception("%s could not be rendered", songs[0].id)
-            yield batch[0], error, time.perf_counter() - started
+            yield Outcome(songs[0], engine.label, _one_line(error), seconds=time.perf_counter() - started)
             return
         log.warning("a batch of %d songs failed (%s); rendering them one by one", len(batch), error)
         for position in batch:
             yield from _render_batch(job, engine, [position], watcher)
         return
     seconds = (time.perf_counter() - started) / len(batch)
-    for position, result in zip(batch, results, strict=True):
-        yield position, result, seconds
+    peaks = (engine.peak_memory_bytes(), peak_process_bytes())
+    for position, song, result in zip(batch, songs, results, strict=True):
+        outcome = Outcome(song, engine.label, "", (), result, seconds, len(batch), *peaks)
+        yield _finish(job, engine, position, outcome, result)
 
 
-def _finish(job: Job, engine: Engine, position: int, result: RenderedSong | Exception, seconds: float) -> Outcome:
+def _finish(job: Job, engine: Engine, position: int, outcome: Outcome, result: RenderedSong) -> Outcome:
     """Check a rendered song and write its files; what goes wrong becomes the song's failure."""
-    outcome = Outcome(job.songs[position], engine.label, seconds=seconds)
-    if isinstance(result, Exception):
-        return replace(outcome, error=_one_line(result))
-    outcome = replace(
-        outcome,
-        rendered=result,
-        peak_memory_bytes=engine.peak_memory_bytes(),
-        peak_process_bytes=peak_process_bytes(),
-    )
     if reason := silent_or_broken(result.audio):
         return replace(outcome, error=reason)
+    files: list[AudioFile] = []
     try:
-        return replace(outcome, files=tuple(_write_files(job, engine, position, outcome, result)))
-    except OSError as error:
+        files.extend(_write_files(job, engine, position, outcome, result))
+    except FileExistsError:
+        return replace(outcome, files=tuple(files), error="could not be written: a file of that name has appeared")
+    except Exception as error:
         log.exception("%s could not be written", outcome.song.id)
-        return replace(outcome, error=f"could not be written: {_one_line(error)}")
+        return replace(outcome, files=tuple(files), error=f"could not be written: {_one_line(error)}")
+    return replace(outcome, files=tuple(files))
 
 
 def _write_files(
     job: Job, engine: Engine, position: int, outcome: Outcome, rendered: RenderedSong
 ) -> Iterator[AudioFile]:
-    target, facts = job.targets[position], engine.describe()
-    master = master_sha256(rendered.audio)
+    target, facts, master = job.targets[position], engine.describe(), master_sha256(rendered.audio)
+
+    def record(file: Mapping[str, Any]) -> dict[str, Any]:
+        return sidecar(outcome, facts, file, master)
+
     for name in target.formats:
-        encoding_format = audio_format(name, job.output.wav_subtype)
-        path = target.path(name)
+        yield _write_file(target.path(name), audio_format(name, job.output.wav_subtype), outcome, rendered, record)
 
-        def record(encoding: Encoding, extra: Mapping[str, Any], path: Path = path) -> dict[str, Any]:
-            return sidecar(outcome, facts, {"name": path.name, **asdict(encoding), **extra}, master)
 
-        def tags(encoding: Encoding) -> Tags:
-            return Tags(outcome.song.id, outcome.song.generation.prompt, record(encoding, {}))
+def _write_file(
+    path: Path,
+    encode: AudioFormat,
+    outcome: Outcome,
+    rendered: RenderedSong,
+    record: Callable[[Mapping[str, Any]], dict[str, Any]],
+) -> AudioFile:
+    """Write one audio file with its record in its tags, and the same record, with the file's own hash, beside it."""
+    facts = {"name": path.name, "format": encode.name, "subtype": encode.subtype}
 
-        written = publish_audio(path, rendered.audio, rendered.sample_rate, encoding_format, tags)
-        encoding = Encoding(written.pcm_sha256, written.clipped_samples)
-        extra = {
-            "format": written.format,
-            "subtype": written.subtype,
-            "bytes": written.bytes,
-            "file_sha256": written.file_sha256,
-        }
-        write_json(path.with_name(f"{path.name}.json"), record(encoding, extra))
-        yield written
+    def tags(encoding: Encoding) -> Tags:
+        return Tags(outcome.song.id, outcome.song.generation.prompt, record({**facts, **asdict(encoding)}))
+
+    written = publish_audio(path, rendered.audio, rendered.sample_rate, encode, tags)
+    known = {"pcm_sha256": written.pcm_sha256, "clipped_samples": written.clipped_samples}
+    own = {"bytes": written.bytes, "file_sha256": written.file_sha256}
+    write_json(path.with_name(f"{path.name}.json"), record({**facts, **known, **own}))
+    return written
 
 
 def _one_line(error: Exception) -> str:

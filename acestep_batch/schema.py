@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from acestep_batch.engine.v1.limits import PROMPT_TOKENS
+from acestep_batch.outputs.formats import FORMAT_NAMES, WAV_SUBTYPES
 from acestep_batch.parameter import RANDOM, Parameter, Range, declare, parameters_of
 
 SEED_LIMIT = 2**32 - 1
 SHORTEST_RANDOM_S = 30.0
 LONGEST_S = 240.0
-PROMPT_TOKENS = 256
-FORMATS = ("wav", "flac", "mp3", "ogg", "opus")
 
 _GUIDE = "control guide"
 _UNIT = Range(0.0, 1.0)
@@ -187,10 +187,10 @@ class Output:
         "str", "{index}_{id}_{seed}", "Name of the audio files, without extension.", "this product",
     )  # fmt: skip
     formats: tuple[str, ...] = declare(
-        "choices", ("wav",), "Audio formats, all written from one master.", "this product", choices=FORMATS,
+        "choices", ("wav",), "Audio formats, all written from one master.", "this product", choices=FORMAT_NAMES,
     )  # fmt: skip
     wav_subtype: str = declare(
-        "choice", "pcm16", "Sample type of wav files.", "this product", choices=("pcm16", "pcm24", "float32"),
+        "choice", "pcm16", "Sample type of wav files.", "this product", choices=WAV_SUBTYPES,
     )  # fmt: skip
     sample_rate: int = declare(
         "int", 48_000, "48000 as the reference writes; 44100 is the model's own rate (not for opus).", "this product",

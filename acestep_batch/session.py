@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +12,13 @@ from rich.console import Console
 from acestep_batch.compose import Run, build_run
 from acestep_batch.hardware import Machine, torch_build
 from acestep_batch.plan import Song
-from acestep_batch.preflight import Preflight, preflight
-from acestep_batch.problems import Problem, Refused
-from acestep_batch.progress import RunProgress, run_progress, watch_rows
-from acestep_batch.shown import print_advice, print_dry_run, print_problems, print_results
+from acestep_batch.preflight import CELLS, MAX_CELL_CHARS, Preflight, disk_problem, preflight
+from acestep_batch.problems import FAILED, INTERRUPTED, OK, REFUSED, Problem, Refused
+from acestep_batch.progress import RunConsole, RunProgress, run_progress, watch_rows
+from acestep_batch.shown import print_advice, print_dry_run, print_problems, print_refusal, print_results
 
 if TYPE_CHECKING:
     from acestep_batch.hydra_config import Layers
-
-OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
 def typed_run(cell: Layers) -> Run:
@@ -37,7 +34,7 @@ def typed_run(cell: Layers) -> Run:
         config = {**config, "manifest": {**config["manifest"], "path": None}}
     return build_run(
         config, cell.base, cell.preset, cell.preset_file, cell.command_line, cell.load_preset, cell.presets,
-        cell.overrides, cell.swept,
+        cell.overrides, cell.swept, cell.own, cell.shipped_presets,
     )  # fmt: skip
 
 
@@ -49,7 +46,7 @@ def run_cells(
     Raises:
         Refused: problems of the configuration, of every cell at once.
     """
-    out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+    out, err = RunConsole(highlight=False), RunConsole(stderr=True, highlight=False)
     runs = _typed_runs(cells)
     dry = runs[0].options.dry_run
     build = torch_build()
@@ -57,12 +54,15 @@ def run_cells(
     checked = [preflight(run, machine, build, shipped, watch, keep_rows=not dry) for run in runs]
     checked[0].notes.extend(notes)
     print_advice(checked)
-    blocking = list(dict.fromkeys(problem for each in checked for problem in each.blocking))
+    full = disk_problem(checked)
+    blocking = [] if full is None else [full]
+    for each in checked:
+        blocking += [*each.problems, *each.row_problems] if dry else each.blocking
     if dry:
-        blocking = list(dict.fromkeys(problem for each in checked for problem in (*each.problems, *each.row_problems)))
         print_dry_run(out, checked)
     if blocking:
-        print_problems(blocking, sum(each.more_row_problems for each in checked))
+        print_problems(list(dict.fromkeys(blocking)), sum(each.more_row_problems for each in checked))
+        print_refusal()
         return REFUSED
     return OK if dry else _carry_out(checked, is_sweep, machine, out)
 
@@ -89,11 +89,15 @@ def _carry_out(checked: Sequence[Preflight], is_sweep: bool, machine: Machine, o
     from acestep_batch.outputs.names import safe_name, shortened
     from acestep_batch.summary import SummaryFiles
 
-    @lru_cache(maxsize=1)
+    held: dict[EngineKey, Engine] = {}
+
     def load(key: EngineKey) -> Engine:
-        """Weights stay loaded from song to song and from cell to cell."""
-        out.print(f"loading {key.model} on {key.device} in {'bfloat16' if key.bf16 else 'float32'}")
-        return load_engine(key)
+        """Weights stay loaded from song to song and from cell to cell; the old ones go before new ones come."""
+        if key not in held:
+            held.clear()
+            out.print(f"loading {key.model} on {key.device} in {'bfloat16' if key.bf16 else 'float32'}")
+            held[key] = load_engine(key)
+        return held[key]
 
     first = checked[0]
     folder = claim_version(Path(first.run.output.root), first.name)
@@ -104,17 +108,27 @@ def _carry_out(checked: Sequence[Preflight], is_sweep: bool, machine: Machine, o
         return run_progress(out, songs)
 
     results: list[RunResult] = []
+    failed_cells = 0
     for number, cell in enumerate(checked, 1):
         place = folder
         if is_sweep:
             words = "_".join(f"{key}={value}" for key, value in cell.run.swept.items())
-            place = folder / "cells" / shortened(safe_name(f"{number:04d}_{words}"), 64)
+            place = (
+                folder / CELLS / shortened(safe_name("_".join(filter(None, (f"{number:04d}", words)))), MAX_CELL_CHARS)
+            )
             make_folder(place)
             out.print(f"cell {number}/{len(checked)}: {words}", markup=False, soft_wrap=True)
-        results.append(execute(cell, place, machine, load, watch, summary))
+        try:
+            results.append(execute(cell, place, machine, load, watch, summary))
+        except Refused as refused:
+            if not results:
+                raise
+            print_problems(refused.problems)
+            failed_cells += 1
+            continue
         if results[-1].interrupted or (results[-1].failed and cell.run.options.on_error == "stop"):
             break
     print_results(out, results, folder)
     if any(result.interrupted for result in results):
         return INTERRUPTED
-    return FAILED if any(result.failed for result in results) else OK
+    return FAILED if failed_cells or any(result.failed for result in results) else OK

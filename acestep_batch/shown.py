@@ -31,7 +31,12 @@ def print_problems(problems: Sequence[Problem], more: int = 0) -> None:
     if total > _PROBLEMS_SHOWN:
         print(f"... and {total - _PROBLEMS_SHOWN} more", file=sys.stderr)
     if total > 1:
-        print(f"{total:,} problems; nothing was rendered", file=sys.stderr)
+        print(f"{total:,} problems", file=sys.stderr)
+
+
+def print_refusal() -> None:
+    """The last line of a command that checked its runs and started none."""
+    print("nothing was rendered", file=sys.stderr)
 
 
 def print_advice(checked: Sequence[Preflight]) -> None:
@@ -121,7 +126,9 @@ def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> N
     for record in failed[:_ROWS_SHOWN]:
         _plain(out, f"failed: {record['id']}: {record['error']}")
     made = len(records) - len(failed)
-    _plain(out, f"{made} {'song' if made == 1 else 'songs'} made, {len(failed)} failed")
+    missed = sum(result.not_tried for result in results)
+    rest = f", {missed} not tried" if missed else ""
+    _plain(out, f"{made} {'song' if made == 1 else 'songs'} made, {len(failed)} failed{rest}")
     _plain(out, f"folder:  {folder}")
     _plain(out, f"summary: {folder / 'summary.csv'}")
 
@@ -131,7 +138,7 @@ def _result_line(record: Mapping[str, Any]) -> dict[str, str]:
     if record["status"] != "ok":
         return {**line, "audio": "-", "time": "-", "file": "FAILED"}
     files = [Path(name) for name in record["files"]]
-    shown = str(files[0]) if files[0].is_absolute() else files[0].name
+    shown = str(files[0]) if files[0].is_absolute() else files[0].relative_to("audio").as_posix()
     more = f" +{len(files) - 1}" if len(files) > 1 else ""
     audio, time = f"{record['duration_s']:.1f} s", f"{record['seconds']:.1f} s"
     return {**line, "audio": audio, "time": time, "file": shown + more}

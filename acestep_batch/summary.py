@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,16 +12,26 @@ from typing import Any
 import pandas as pd
 
 from acestep_batch.outputs.atomic import atomic_path
+from acestep_batch.schema import SONG
+
+log = logging.getLogger(__name__)
 
 _LISTS = ("files", "notes", "actual_seeds", "oss_steps")
 _OFTEN = 0.05
 """The largest share of a run's time that rewriting its summary may take."""
 
 
+_KINDS = {"int": "Int64", "float": "Float64", "bool": "boolean"}
+_TYPES = {name: _KINDS[parameter.kind] for name, parameter in SONG.items() if parameter.kind in _KINDS}
+_TYPES |= dict.fromkeys(("index", "take", "seed", "frames", "model_calls", "micro_batch", "clipped_samples"), "Int64")
+_TYPES |= dict.fromkeys(("peak_memory_bytes", "peak_process_bytes"), "Int64")
+_TYPES |= dict.fromkeys(("duration_s", "seconds", "text_s", "diffusion_s", "decode_s"), "Float64")
+
+
 def summary_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Records as a table, a row for each song; lists become text, so that both files hold the same."""
+    """Records as a table, a row for each song; a column has one type in every run: text, unless named above."""
     table = pd.DataFrame.from_records([_flat(record) for record in records])
-    return table.convert_dtypes() if len(table) else table
+    return table.astype({name: _TYPES.get(name, "string") for name in table})
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,8 +54,13 @@ class SummaryFiles:
     def add(self, record: Mapping[str, Any]) -> None:
         """Take a finished song in; the files follow at once, or after a while where writing them has become slow."""
         self.records.append(record)
-        if time.monotonic() - self._written_at >= self._cost_s / _OFTEN:
+        if time.monotonic() - self._written_at < self._cost_s / _OFTEN:
+            return
+        try:
             self.write()
+        except OSError as error:  # somebody has it open; it is made from the records, which are safe
+            log.warning("the summary cannot be written now: %s", error)
+            self._written_at = time.monotonic()
 
     def write(self) -> None:
         """Write both files now, each whole and by rename."""

@@ -18,7 +18,6 @@ from acestep_batch.hardware import (
     card_warning,
     compile_obstacle,
     device_problem,
-    profile_for,
 )
 from acestep_batch.problems import Problem
 
@@ -64,18 +63,11 @@ class Target:
         return values, tuple(notes)
 
 
-def decide_auto(machine: Machine, hw: str, model: str) -> tuple[str, str]:
-    """The hardware profile and the model that ``auto`` means on this machine; explicit choices stand."""
-    if hw == "auto":
-        hw, _ = profile_for(machine)
-    if model == "auto":
-        model = "embedded" if hw == "cpu" else "v1"
-    return hw, model
-
-
 def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
     """What this run will run on here. Problems stand in the target; nothing is raised."""
-    device_id = int(run.layers.command_line.get("device_id", run.layers.base["device_id"]))
+    layers = run.layers
+    values = {**layers.base, **layers.preset, **layers.preset_file, **layers.command_line}
+    device_id: int = values["device_id"]
     obstacle = device_problem(run.hw.device, machine, build, device_id)
     device, notes = run.hw.device, []
     checkpoint: Path | None = None
@@ -83,10 +75,13 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
     tokenizer: Path | None
     problems: list[Problem] = []
     if run.model.name == "embedded":
+        no_cpu = device_problem("cpu", machine, build)
+        problems.extend([no_cpu] if no_cpu is not None else [])
         if obstacle is not None and device != "cpu":
             device = "cpu"
             notes.append(f"hw={run.hw.name}: {obstacle.message}; the embedded model runs on the CPU")
         tokenizer = text_tokenizer_path()
+        problems.extend(_for_v1_alone(run))
     else:
         problems.extend([obstacle] if obstacle is not None else [])
         checkpoint, vocab, missing = _published(run)
@@ -109,6 +104,16 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
         warnings=(warning,) if warning else (),
         notes=tuple(notes),
     )
+
+
+def _for_v1_alone(run: Run) -> list[Problem]:
+    """Settings of v1's weights that the embedded model has no use for: somebody expects v1."""
+    given = {"model.path": run.model.path, "model.lyric_vocab": run.model.lyric_vocab}
+    return [
+        Problem(f"{key}={value}", "belongs to v1, and the model is embedded", "add model=v1, or leave it out")
+        for key, value in given.items()
+        if value is not None
+    ]
 
 
 def _published(run: Run) -> tuple[Path | None, Path | None, list[Problem]]:

@@ -11,7 +11,7 @@ from typing import Any
 from acestep_batch.advice import RowAdvice
 from acestep_batch.cli import data_folder
 from acestep_batch.compose import Run, build_run
-from acestep_batch.hardware import CpuVector, Machine, TorchBuild
+from acestep_batch.hardware import CpuVector, Machine, TorchBuild, profile_for
 from acestep_batch.hydra_config import composer
 from acestep_batch.manifest import COLUMNS, Row, RowReader
 from acestep_batch.manifest_files import open_manifest
@@ -22,7 +22,7 @@ from acestep_batch.preflight import Preflight, preflight
 from acestep_batch.problems import Problem, Refused
 from acestep_batch.schema import PARAMETERS
 from acestep_batch.session import typed_run
-from acestep_batch.target import Target, decide_auto
+from acestep_batch.target import Target
 
 CONF = data_folder("conf")
 BARE = Machine("Linux", "x86_64", "3.11.9", 8, 32 * 2**30, CpuVector.AVX2, Driver(DriverState.NO_GPU))
@@ -40,7 +40,7 @@ SCHEMA = {name: each.default for name, each in PARAMETERS["generation"].items()}
 def opened_run(*overrides: str, config_dir: Path | None = None, config_name: str = "config") -> Iterator[Run]:
     """The run of a command line on a bare machine; row presets load while it is open."""
     with composer(CONF, None if config_dir is None else str(config_dir), config_name) as opened:
-        layers = opened.cells(overrides, False, lambda hw, model: decide_auto(BARE, hw, model))[0]
+        layers = opened.cells(overrides, False, profile_for(BARE)[0])[0]
         yield typed_run(layers)
 
 
@@ -57,9 +57,12 @@ def plain_run(
     presets: Mapping[str, Mapping[str, Any]] | None = None,
     **changes: Any,
 ) -> Run:
-    """A run built from layers given as plain data, without Hydra. ``changes`` are sections (whole) and run options."""
+    """A run built from layers given as plain data, without Hydra. ``changes`` are sections (whole) and run options.
+
+    The presets count as shipped ones, unless ``own_presets`` is true.
+    """
     sections = {name: SECTIONS[name] | changes.pop(name, {}) for name in SECTIONS}
-    swept = changes.pop("swept", {})
+    swept, own_presets = changes.pop("swept", {}), changes.pop("own_presets", False)
     load: Callable[[str], Mapping[str, Any]] = no_presets if presets is None else presets.__getitem__
     return build_run(
         {**sections, **OPTIONS, **changes, "generation": SCHEMA, "preset_file": None},
@@ -69,6 +72,8 @@ def plain_run(
         command_line or {},
         load,
         swept=swept,
+        own=frozenset(preset or {}) if own_presets else frozenset(),
+        shipped_presets=frozenset(() if own_presets else presets or ()),
     )
 
 

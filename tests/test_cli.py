@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -77,15 +80,15 @@ def test_a_sidecar_is_a_manifest_that_renders_the_same_song(cli):
 
 
 def test_the_sidecar_tells_requested_from_effective_and_stands_in_the_tags(cli):
-    cli(*SHORT, "limit=1", "output.formats=[wav,flac]", "hw=a100")
+    short = ("model=embedded", "hw=cpu", "infer_step=4", "lint=off", "audio_duration=-1", "hw.max_duration_s=1")
+    cli(*short, "limit=1", "output.formats=[wav,flac]")
     folder = Path("outputs/demo/v0001/audio")
     assert len(list(folder.iterdir())) == 4
     for audio in (*folder.glob("*.wav"), *folder.glob("*.flac")):
         sidecar = json.loads(audio.with_name(f"{audio.name}.json").read_text(encoding="utf-8"))
         record = sidecar["record"]
-        assert record["requested"]["torch_compile"] is True
-        assert sidecar["torch_compile"] is False
-        assert any("torch_compile" in note for note in record["notes"])
+        assert record["requested"]["audio_duration"] == -1
+        assert sidecar["audio_duration"] == 1.0
         assert record["stage_seconds"].keys() == {"text", "diffusion", "decode"}
         assert record["file"]["file_sha256"]
         tagged = read_record(audio)
@@ -235,6 +238,11 @@ def test_a_dry_run_reports_everything_and_creates_nothing(cli):
         (("--config-dir", "nowhere"), "no such folder"),
         (("preset_file=none.json",), "cannot be read"),
         (("output.template='{nope}'",), "{index}"),
+        (("output.formats=[flac,xyz]",), "wav, flac"),
+        (("output.wav_subtype=pcm12",), "pcm16, pcm24"),
+        (("-m", "output.name=a,b"), "cannot be swept"),
+        (("~hw",), "nothing can be deleted"),
+        (("-m", "seed=interval(1,2)"), "never ends"),
         (("on_invalid=maybe",), "stop, skip"),
     ],
 )
@@ -265,3 +273,84 @@ def test_help_presets_and_version(cli):
     with pytest.raises(SystemExit) as stopped:
         main(["--version"])
     assert stopped.value.code == 0
+
+
+def test_a_title_that_the_console_cannot_say_does_not_end_the_run(tmp_path):
+    (tmp_path / "songs.json").write_text(json.dumps([{"id": "歌", "seed": 1}]), encoding="utf-8")
+    command = [sys.executable, "-m", "acestep_batch", *SHORT, "manifest.path=songs.json"]
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252", "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert records(tmp_path / "outputs/songs/v0001")[0]["id"] == "歌"
+
+
+def test_a_run_outlives_the_reader_of_its_output(tmp_path):
+    command = [sys.executable, "-m", "acestep_batch", *SHORT, "limit=2"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0
+    assert len(records(tmp_path / "outputs/demo/v0001")) == 2
+
+
+def test_own_presets_and_profiles_are_held_against_the_guide_and_decide_the_model(cli):
+    for group, text in (
+        ("preset", "# @package generation\n# Too rigid.\nguidance_scale: 24.5\n"),
+        ("hw", "# @package _global_\nhw: {name: mybox, device: cpu}\ngeneration: {infer_step: 5}\n"),
+    ):
+        Path("mine", group).mkdir(parents=True)
+        Path("mine", group, "mine.yaml").write_text(text, encoding="utf-8")
+    code, out, err = cli("--config-dir", "mine", "+preset=mine", "hw=mine", "dry_run=true")
+    assert code == 0, err
+    assert "model embedded" in out
+    assert "guidance_scale: the guide calls 24.5" in err
+    assert "infer_step: 5 steps are few" in err
+    code, out, _ = cli("presets", "--config-dir", "mine")
+    assert code == 0
+    assert "mine: Too rigid." in out
+
+
+def test_the_sidecar_of_a_file_outside_renders_the_song_inside(cli, tmp_path):
+    outside = tmp_path / "mine.wav"
+    cli(*SHORT, "limit=1", f"output_path={outside}", "output.allow_outside=true")
+    code, _, err = cli("model=embedded", "hw=cpu", "lint=off", f"manifest.path={outside}.json", "output.name=again")
+    assert code == 0, err
+    assert Path("outputs/again/v0001/audio/mine.wav").is_file()
+
+
+def test_config_yaml_holds_what_files_and_auto_came_to(cli):
+    Path("p.txt").write_text("pop, rock\n", encoding="utf-8")
+    Path("my.json").write_text('{"name": "x", "description": "", "parameters": {"omega_scale": 11}}', encoding="utf-8")
+    words = ("model=embedded", "hw=a100", "lint=off", "infer_step=4", "audio_duration=1", "torch_compile=false")
+    code, _, err = cli(*words, "bf16=false", "prompt_file=p.txt", "+preset_file=my.json")
+    assert code == 0, err
+    config = yaml.safe_load(Path("outputs/song/v0001/config.yaml").read_text(encoding="utf-8"))
+    assert (config["generation"]["prompt"], config["generation"]["omega_scale"]) == ("pop, rock", 11.0)
+    assert isinstance(config["hw"]["batch_size"], int)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-m", "infer_step=glob(*)"), "cannot be listed"),
+        (("-m", "seed=range(1,10,0)"), "cannot be listed"),
+        (("--cfg", "job", "--resolve", "prompt=${foo}"), "foo"),
+        (("-m", "--cfg", "job", "seed=1"), "cannot stand beside"),
+        (("--foo",), "unrecognized arguments"),
+        (("hydra.run.dir=x",), "no effect"),
+        (("model.name=v1",), "choose with model="),
+        (("songs.csv",), "manifest.path=songs.csv"),
+        (("manifest=songs.csv",), "manifest.path=songs.csv"),
+        (("+preset=fast", "+preset=rap"), "+preset=[fast,rap]"),
+        (("model=embedded", "model.path=x"), "belongs to v1"),
+        (("model=embedded", "output.sample_rate=44100", "output_path=x.opus"), "opus"),
+        (("model=embedded", f"output_path='{sys.executable}/x.wav'", "output.allow_outside=true"), "writable"),
+    ],
+)
+def test_what_once_slipped_through_is_refused_in_one_line(cli, words, said):
+    code, _, err = cli(*words, "limit=1", "lint=off")
+    assert code == 2
+    assert said in err
+    assert not Path("outputs").exists()

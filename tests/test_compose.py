@@ -108,16 +108,17 @@ FREE = ("infer_step", "guidance_scale", "omega_scale", "takes", "min_guidance_sc
     sets=st.fixed_dictionaries({layer: st.sets(st.sampled_from(FREE)) for layer in CHAIN}),
     row_has_preset=st.booleans(),
     defaults_have_preset=st.booleans(),
+    own_presets=st.booleans(),
 )
 def test_for_any_subset_of_layers_the_highest_that_sets_a_parameter_decides(
-    tmp_path_factory, sets, row_has_preset, defaults_have_preset
+    tmp_path_factory, sets, row_has_preset, defaults_have_preset, own_presets
 ):
     value = {layer: number for number, layer in enumerate(CHAIN, 10)}
     layer = {each: dict.fromkeys(sorted(sets[each]), value[each]) for each in CHAIN}
     preset_file = written(tmp_path_factory.getbasetemp(), "p.json", json.dumps({"parameters": layer["preset file"]}))
     run = plain_run(
         layer["base"], layer["run's preset"], preset_file, layer["command line"],
-        {"row": layer["row's preset"], "defaults": layer["defaults' preset"]},
+        {"row": layer["row's preset"], "defaults": layer["defaults' preset"]}, own_presets=own_presets,
     )  # fmt: skip
     defaults = Row(Place("m", 0), "defaults", layer["defaults"], "defaults" if defaults_have_preset else None)
     row = Row(Place("m", 1), "a", layer["row"], "row" if row_has_preset else None)
@@ -131,7 +132,9 @@ def test_for_any_subset_of_layers_the_highest_that_sets_a_parameter_decides(
     for name in FREE:
         winner = next((each for each in reversed(order) if name in layer[each]), None)
         assert found.values[name] == (SCHEMA[name] if winner is None else value[winner]), (name, winner)
-        assert (name in found.asked) == (winner in ("preset file", "defaults", "row", "command line")), (name, winner)
+        asked = {"preset file", "defaults", "row", "command line"}
+        asked |= {"run's preset", "defaults' preset", "row's preset"} if own_presets else set()
+        assert (name in found.asked) == (winner in asked), (name, winner)
     assert found.values.keys() == SCHEMA.keys()
 
 

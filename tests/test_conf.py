@@ -13,13 +13,12 @@ import yaml
 
 from acestep_batch.cli import data_folder
 from acestep_batch.compose import Run
-from acestep_batch.hardware import CpuVector, Machine
+from acestep_batch.hardware import CpuVector, Machine, TorchBuild, profile_for
 from acestep_batch.hydra_config import Composer, composer
 from acestep_batch.nvml import Driver, DriverState
 from acestep_batch.preflight import Preflight, preflight
 from acestep_batch.schema import GROUPS, PARAMETERS, SONG, Hardware
 from acestep_batch.session import typed_run
-from acestep_batch.target import decide_auto
 
 CONF = data_folder("conf")
 MANIFESTS = data_folder("manifests")
@@ -85,7 +84,7 @@ def run_of(opened: Composer) -> Callable[..., Run]:
     """Composes overrides on a bare machine into a typed run."""
 
     def compose(*overrides: str) -> Run:
-        (cell,) = opened.cells(overrides, False, lambda hw, model: decide_auto(BARE, hw, model))
+        (cell,) = opened.cells(overrides, False, profile_for(BARE)[0])
         return typed_run(cell)
 
     return compose
@@ -96,7 +95,8 @@ def checked(run_of: Callable[..., Run]) -> Callable[..., Preflight]:
     """Composes overrides and checks the run's rows, as a dry run does."""
 
     def check(*overrides: str) -> Preflight:
-        return preflight(run_of(*overrides), BARE, None, MANIFESTS, lambda rows, _: rows, keep_rows=True)
+        build = TorchBuild("2.13.0", None)
+        return preflight(run_of(*overrides), BARE, build, MANIFESTS, lambda rows, _: rows, keep_rows=True)
 
     return check
 

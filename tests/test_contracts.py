@@ -146,7 +146,7 @@ with open(sys.argv[1], "w", encoding="utf-8") as file:
         "--help",
         "--cfg job --resolve",
         "presets",
-        "dry_run=true",
+        "dry_run=true model=embedded hw=cpu",
         "dry_run=true manifest=presets hw=mac model=embedded",
     ],
 )

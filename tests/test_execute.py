@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,28 +15,28 @@ from sine_engine import SineEngine
 
 from acestep_batch.cli import data_folder
 from acestep_batch.execute import execute
-from acestep_batch.hardware import detect, torch_build
+from acestep_batch.hardware import detect, profile_for, torch_build
 from acestep_batch.hydra_config import composer
 from acestep_batch.outputs.folders import claim_version
 from acestep_batch.preflight import preflight
 from acestep_batch.progress import Pace, clock, run_progress
 from acestep_batch.session import typed_run
-from acestep_batch.target import decide_auto
 
 
 @pytest.fixture
 def render_rows(tmp_path):
     """Renders rows of a JSON manifest with the sine engine: (result, engine, what was printed)."""
 
-    def run(rows, *overrides: str):
+    def run(rows, *overrides: str, swept=None, steps=4):
         manifest = tmp_path / "songs.json"
         manifest.write_text(json.dumps(rows), encoding="utf-8")
         machine, engine = detect(), SineEngine()
-        short = ("model=embedded", "hw=cpu", "lint=off", "audio_duration=0.5", "infer_step=4")
+        short = ["model=embedded", "hw=cpu", "lint=off", "audio_duration=0.5"]
+        short += [f"infer_step={steps}"] if steps else []
         words = [*short, f"manifest.path={manifest}", f"output.root={tmp_path / 'out'}", *overrides]
         with composer(data_folder("conf"), None, "config") as opened:
-            layers = opened.cells(words, False, lambda hw, model: decide_auto(machine, hw, model))[0]
-            run, shipped = typed_run(layers), data_folder("manifests")
+            layers = opened.cells(words, False, profile_for(machine)[0])[0]
+            run, shipped = replace(typed_run(layers), swept=swept or {}), data_folder("manifests")
             checked = preflight(run, machine, torch_build(), shipped, lambda rows, _: rows, keep_rows=True)
         assert not checked.blocking, checked.blocking
         printed = Console(file=io.StringIO(), width=100)
@@ -52,12 +53,11 @@ def render_rows(tmp_path):
 
 
 def test_songs_that_share_their_settings_render_in_micro_batches_up_to_the_batch_size(render_rows):
-    rows = [{"id": f"s{number}", "seed": number, "infer_step": 4 + (number == 3)} for number in range(1, 7)]
-    for row in rows:
-        row.pop("infer_step")
-    result, engine, _ = render_rows(rows, "hw.batch_size=4")
-    assert engine.batches == [[1, 2, 3, 4], [5, 6]]
-    assert [record["seed"] for record in result.records] == [1, 2, 3, 4, 5, 6]
+    rows = [{"id": f"s{number}", "seed": number} for number in range(1, 8)]
+    rows[2]["infer_step"] = 5
+    result, engine, _ = render_rows(rows, "hw.batch_size=4", steps=None)
+    assert engine.batches == [[1, 2, 4, 5], [3], [6, 7]]
+    assert [record["seed"] for record in result.records] == [1, 2, 4, 5, 3, 6, 7]
 
 
 def test_a_song_that_fails_is_recorded_alone_even_inside_a_batch(render_rows):
@@ -92,12 +92,14 @@ def test_an_interrupt_keeps_what_is_finished(render_rows):
     assert len(pd.read_csv(result.folder / "summary.csv")) == 1
 
 
-def test_a_file_that_is_there_is_never_overwritten(render_rows, tmp_path):
+def test_a_file_that_appears_meanwhile_is_never_overwritten(render_rows, tmp_path):
     mine = tmp_path / "mine.wav"
-    mine.write_bytes(b"precious")
-    result, _, _ = render_rows([{"id": "a", "output_path": str(mine)}], "output.allow_outside=true")
-    assert result.records[0]["status"] == "failed"
-    assert mine.read_bytes() == b"precious"
+    rows = [{"id": "first", "output_path": str(mine)}, {"id": "second"}]
+    render_rows(rows, "output.allow_outside=true", "limit=1")
+    before = mine.read_bytes()
+    with pytest.raises(AssertionError, match="exists and is never overwritten"):
+        render_rows(rows, "output.allow_outside=true")
+    assert mine.read_bytes() == before
 
 
 def test_names_that_would_collide_get_a_suffix(render_rows):
@@ -138,3 +140,18 @@ def test_the_eta_follows_from_finished_songs_alone():
     pace.finish(10.0, 5.0)
     assert pace.eta_s == 15.0
     assert [clock(seconds) for seconds in (None, 5.4, 65, 3725)] == ["-:--", "0:05", "1:05", "1:02:05"]
+
+
+def test_a_sweep_tells_absolute_paths_apart_by_cell(render_rows, tmp_path):
+    rows = [{"id": "a", "output_path": str(tmp_path / "mine.wav")}]
+    for cell in (1, 2):
+        result, _, _ = render_rows(rows, "output.allow_outside=true", f"seed={cell}", swept={"seed": str(cell)})
+        assert result.failed == 0
+    assert len(list(tmp_path.glob("mine_*.wav"))) == 2
+
+
+def test_ids_that_takes_would_share_with_a_row_stay_apart(render_rows):
+    result, _, _ = render_rows([{"id": "a", "seed": [1, 2]}, {"id": "a_1"}])
+    rows = [json.loads(line) for line in (result.folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len({row["id"] for row in rows}) == 3
+    assert render_rows(rows, "output.name=again")[0].failed == 0

@@ -98,6 +98,8 @@ def _file_problem(file: Path, class_key: tuple[str, str] | None = None, if_missi
             return Problem(str(file), fault, _REPLACE) if fault else None
         if class_key is not None:
             return _config_problem(file, *class_key)
+        if file.suffix == ".json" and not _is_json_object(file):
+            return Problem(str(file), "is not readable as JSON", _REPLACE)
     except OSError as error:
         return Problem(str(file), f"cannot be read ({error.strerror or error})", "check its permissions")
     return None
@@ -130,6 +132,13 @@ def _data_size(header: dict[str, Any]) -> int:
             raise ValueError(f"data offsets {begin}, {end} do not follow {size}")
         size = end
     return size
+
+
+def _is_json_object(file: Path) -> bool:
+    try:
+        return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _config_problem(file: Path, key: str, expected: str) -> Problem | None:

@@ -20,7 +20,7 @@ _FRAGMENTS = (
 )
 
 LYRIC_START, LYRIC_LINE_END = 1, 2
-STRUCTURE_TAGS = (
+STRUCTURE_TAGS = (  # the twelve of v1's vocabulary
     *("[start]", "[intro]", "[verse]", "[chorus]", "[bridge]", "[outro]"),
     *("[end]", "[inst]", "[solo]", "[hook]", "[pre-chorus]", "[break]"),
 )

@@ -34,11 +34,11 @@ def load_engine(key: EngineKey) -> Engine:
         from acestep_batch.engine.embedded import load_embedded_engine
 
         return load_embedded_engine(key.device, dtype, key.torch_compile)
-    from acestep_batch.engine.checkpoint import describe_files
+    from acestep_batch.engine.checkpoint import LYRIC_VOCAB, describe_files
     from acestep_batch.engine.v1.loading import load_engine as load_published
     from acestep_batch.engine.v1.lyrics import LyricTokenizer
 
-    vocab = key.lyric_vocab or key.checkpoint / "lyric_vocab.json"
+    vocab = key.lyric_vocab or key.checkpoint / LYRIC_VOCAB
     return load_published(
         key.checkpoint,
         LyricTokenizer(vocab),

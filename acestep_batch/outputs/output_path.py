@@ -68,6 +68,11 @@ def output_target(
     return _fitted(OutputTarget(folder, safe_name(stem + suffix), formats), where)
 
 
+def is_absolute(output_path: str) -> bool:
+    """Whether a path is anchored, by Windows' rules or POSIX'."""
+    return bool(PureWindowsPath(output_path).anchor)
+
+
 def unique_targets(targets: Sequence[OutputTarget]) -> list[OutputTarget]:
     """The same targets, with suffixes where two songs would share a file or a sidecar (see `unique_stems`)."""
     keys = [f"{target.folder}/{target.stem}" for target in targets]

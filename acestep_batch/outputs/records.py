@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from acestep_batch.outputs.atomic import sync_descriptor, sync_folder, write_text
-from acestep_batch.problems import refuse
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
@@ -48,16 +47,3 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
         sync_descriptor(file.fileno())
     if is_new:
         sync_folder(path.parent)
-
-
-def read_sidecar(path: Path) -> dict[str, Any]:
-    """The record beside an audio file. Raises Refused when it is missing, unreadable or no JSON object."""
-    try:
-        record = json.loads(path.read_bytes())
-    except OSError as error:
-        raise refuse(str(path), f"cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise refuse(str(path), f"is no JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise refuse(str(path), "is no JSON object")
-    return record

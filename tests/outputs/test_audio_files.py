@@ -36,7 +36,7 @@ def by_label(one: AudioFormat) -> str:
 @pytest.mark.parametrize("one", ALL_FORMATS, ids=by_label)
 @pytest.mark.parametrize("frames", [1, 1000, BLOCK_FRAMES, BLOCK_FRAMES + 1])
 def test_every_frame_arrives(tmp_path: Path, song: Song, one: AudioFormat, frames: int) -> None:
-    path = tmp_path / f"song{one.extension}"
+    path = tmp_path / f"song.{one.name}"
     assert write_audio(path, song(2)[:, :frames], 48_000, one) == 0
     info = soundfile.info(path)
     assert (info.samplerate, info.channels, info.format, info.subtype) == (48_000, 2, one.container, one.subtype)
@@ -46,7 +46,7 @@ def test_every_frame_arrives(tmp_path: Path, song: Song, one: AudioFormat, frame
 @pytest.mark.parametrize("one", ALL_FORMATS, ids=by_label)
 def test_it_sounds_like_the_master(tmp_path: Path, song: Song, one: AudioFormat) -> None:
     audio = song(3)
-    path = tmp_path / f"song{one.extension}"
+    path = tmp_path / f"song.{one.name}"
     write_audio(path, audio, 48_000, one)
     error = soundfile.read(path, dtype="float32")[0].T - audio
     decibels = 10 * np.log10(np.mean(audio**2) / max(np.mean(error**2), 1e-20))
@@ -55,7 +55,7 @@ def test_it_sounds_like_the_master(tmp_path: Path, song: Song, one: AudioFormat)
 
 @pytest.mark.parametrize("one", ALL_FORMATS, ids=by_label)
 def test_the_same_audio_is_the_same_bytes(tmp_path: Path, song: Song, one: AudioFormat) -> None:
-    paths = [tmp_path / f"{name}{one.extension}" for name in "ab"]
+    paths = [tmp_path / f"{name}.{one.name}" for name in "ab"]
     for path in paths:
         write_audio(path, song(), 48_000, one)
     assert file_sha256(paths[0]) == file_sha256(paths[1]) == hashlib.sha256(paths[0].read_bytes()).hexdigest()
@@ -75,7 +75,7 @@ def test_clipping_is_counted_and_limited(tmp_path: Path, song: Song, one: AudioF
     audio[0, :3] = [1.0, 1.5, np.nextafter(np.float32(1), np.float32(2))]
     audio[1, 7] = -3e38
     audio[1, 8] = -1.0
-    path = tmp_path / f"song{one.extension}"
+    path = tmp_path / f"song.{one.name}"
     assert write_audio(path, audio, 48_000, one) == 3
     read = soundfile.read(path, dtype="float64")[0]
     assert one.bits is not None
@@ -87,7 +87,7 @@ def test_clipping_is_counted_and_limited(tmp_path: Path, song: Song, one: AudioF
 @pytest.mark.parametrize("one", INTEGER, ids=by_label)
 def test_integer_samples_are_the_nearest_steps(tmp_path: Path, song: Song, one: AudioFormat) -> None:
     audio = song()
-    path = tmp_path / f"song{one.extension}"
+    path = tmp_path / f"song.{one.name}"
     write_audio(path, audio, 48_000, one)
     assert one.bits is not None
     steps = soundfile.read(path, dtype="float64")[0].T * 2 ** (one.bits - 1)
@@ -139,24 +139,10 @@ def test_44100_hz_is_native_but_not_for_opus(tmp_path: Path, song: Song) -> None
     assert format_problems(FORMAT_NAMES, "float32", 48_000) == []
     for name in ("wav", "flac", "mp3", "ogg"):
         one = audio_format(name, "pcm16")
-        path = tmp_path / f"song{one.extension}"
+        path = tmp_path / f"song.{one.name}"
         write_audio(path, song(1, 44_100), 44_100, one)
         assert soundfile.info(path).samplerate == 44_100
         assert decoded(path)[1] == 44_100
-
-
-def test_a_format_listed_twice_is_a_problem() -> None:
-    (problem,) = format_problems(["flac", "mp3", "flac"], "pcm16", 48_000)
-    assert problem.message == "lists flac more than once"
-
-
-def test_unknown_formats_are_all_named() -> None:
-    problems = format_problems(["flac", "aac", "mp4"], "pcm16", 48_000)
-    assert [problem.message for problem in problems] == ["'aac' cannot be written", "'mp4' cannot be written"]
-    assert [problem.where for problem in format_problems([], "pcm12", 48_000)] == [
-        "output.formats",
-        "output.wav_subtype",
-    ]
 
 
 WRITE_MINUTES = """

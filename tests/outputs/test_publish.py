@@ -27,7 +27,7 @@ def describe(encoding: Encoding) -> Tags:
 
 @pytest.mark.parametrize("one", ALL_FORMATS, ids=lambda one: one.label)
 def test_the_result_describes_the_file(tmp_path: Path, song: Song, one: AudioFormat) -> None:
-    final = tmp_path / "deep" / "er" / f"song{one.extension}"
+    final = tmp_path / "deep" / "er" / f"song.{one.name}"
     audio = song(1)
     audio[0, 5] = 1.25
     file = publish_audio(final, audio, 48_000, one, describe)
@@ -65,7 +65,7 @@ def test_bad_audio_a_bad_record_and_a_bad_rate_leave_nothing(tmp_path: Path, son
 @pytest.mark.skipif(os.name == "nt", reason="needs a file size limit")
 def test_a_disk_that_fills_at_any_point_leaves_nothing(tmp_path: Path, song: Song, one: AudioFormat) -> None:
     resource = pytest.importorskip("resource")
-    whole = publish_audio(tmp_path / f"whole{one.extension}", song(), 48_000, one, describe)
+    whole = publish_audio(tmp_path / f"whole.{one.name}", song(), 48_000, one, describe)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     target = tmp_path / "target"
     target.mkdir()
@@ -73,7 +73,7 @@ def test_a_disk_that_fills_at_any_point_leaves_nothing(tmp_path: Path, song: Son
         for limit in (0, 100, whole.bytes // 2, whole.bytes - 4096, whole.bytes - 300, whole.bytes - 1):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
             with pytest.raises(OSError, match=r"song|File too large") as caught:
-                publish_audio(target / f"song{one.extension}", song(), 48_000, one, describe)
+                publish_audio(target / f"song.{one.name}", song(), 48_000, one, describe)
             assert caught.value.errno in (None, errno.EFBIG)
             assert list(target.iterdir()) == []
     finally:

@@ -30,7 +30,7 @@ RECORD: dict[str, Any] = {
 
 @pytest.mark.parametrize("one", ALL_FORMATS, ids=lambda one: one.label)
 def test_70_kb_go_in_and_come_back_and_the_samples_stay(tmp_path: Path, song: Song, one: AudioFormat) -> None:
-    path = tmp_path / f"song{one.extension}"
+    path = tmp_path / f"song.{one.name}"
     write_audio(path, song(1), 48_000, one)
     before = decoded(path)
     assert read_record(path) is None
@@ -50,7 +50,7 @@ def test_70_kb_go_in_and_come_back_and_the_samples_stay(tmp_path: Path, song: So
 
 @pytest.mark.parametrize("one", ALL_FORMATS, ids=lambda one: one.label)
 def test_tagging_the_same_audio_gives_the_same_bytes(tmp_path: Path, song: Song, one: AudioFormat) -> None:
-    paths = [tmp_path / f"{name}{one.extension}" for name in "ab"]
+    paths = [tmp_path / f"{name}.{one.name}" for name in "ab"]
     for path in paths:
         write_audio(path, song(), 48_000, one)
         write_tags(path, one, Tags("title", "comment", RECORD))
@@ -62,7 +62,7 @@ def test_tagging_the_same_audio_gives_the_same_bytes(tmp_path: Path, song: Song,
 @given(size=st.one_of(st.integers(0, 70_000), st.integers(0, 270).map(lambda pages: 255 * pages)))
 def test_records_of_any_size_leave_the_samples_alone(tmp_path: Path, song: Song, name: str, size: int) -> None:
     one = audio_format(name, "pcm16")
-    path = tmp_path / f"song{one.extension}"
+    path = tmp_path / f"song.{one.name}"
     write_audio(path, song(0.2), 48_000, one)
     before = decoded(path)
     write_tags(path, one, Tags("", "", {"x": "x" * size}))

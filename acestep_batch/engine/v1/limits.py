@@ -8,6 +8,8 @@ from typing import Protocol
 NATIVE_SAMPLE_RATE = 44100
 SAMPLES_PER_FRAME = 4096
 """512 samples for each spectrogram column, 8 columns for each latent frame."""
+PROMPT_TOKENS = 256
+"""Tokens of a prompt that the text encoder reads; the rest is cut off."""
 
 
 class StepSettings(Protocol):

@@ -20,7 +20,7 @@ Solver = Callable[[Velocity, Tensor, Tensor, Tensor | float, Iterator[Tensor]], 
 
 def omega_gain(omega_scale: float) -> float:
     """The factor, 0.9 to 1.1, that ``omega_scale`` puts on the varying part of every update; 0 gives 1."""
-    return 0.9 + 0.2 / (1 + math.exp(-0.1 * omega_scale))
+    return 0.9 + 0.2 / (1 + math.exp(min(-0.1 * omega_scale, 700.0)))  # beyond it, exp overflows
 
 
 def euler(velocity: Velocity, x: Tensor, sigmas: Tensor, gain: Tensor | float, noise: Iterator[Tensor]) -> Tensor:

@@ -11,13 +11,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import UMT5EncoderModel
 
-MAX_TOKENS = 256
-"""A longer prompt is cut here, as in the reference implementation (ace-step/ACE-Step at d612523)."""
+from acestep_batch.engine.v1.limits import PROMPT_TOKENS
 
 PAD_ID = 0
 
 ERG_BLOCKS = (8, 9)
-"""Blocks whose query entropy-rectifying guidance weakens (same source)."""
+"""Blocks whose query entropy-rectifying guidance weakens (reference implementation, ace-step/ACE-Step at d612523)."""
 
 
 class TextEncoder:
@@ -26,7 +25,7 @@ class TextEncoder:
     def __init__(self, model: UMT5EncoderModel, tokenizer: Tokenizer) -> None:
         self.model = model
         self._tokenizer = tokenizer
-        tokenizer.enable_truncation(MAX_TOKENS)
+        tokenizer.enable_truncation(PROMPT_TOKENS)
         tokenizer.enable_padding(pad_id=PAD_ID)
 
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
