@@ -31,7 +31,7 @@ _TYPES |= dict.fromkeys(("duration_s", "seconds", "text_s", "diffusion_s", "deco
 def summary_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Records as a table, a row for each song; a column has one type in every run: text, unless named above."""
     table = pd.DataFrame.from_records([_flat(record) for record in records])
-    return table.astype({name: _TYPES.get(name, "string") for name in table})
+    return table.astype({name: _TYPES.get(str(name), "string") for name in table})
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -181,9 +181,7 @@ class PatchEmbed(nn.Module):
         )
 
     def forward(self, latents: Tensor) -> Tensor:
-        widen, norm, narrow = self.early_conv_layers
-        hidden = norm(widen(latents)).flatten(2).transpose(1, 2)  # [B, hidden, 1, F] -> [B, F, hidden]
-        return F.linear(hidden, narrow.weight.flatten(1), narrow.bias)
+        return self.early_conv_layers(latents).flatten(2).transpose(1, 2)  # [B, D, 1, F] -> [B, F, D]
 
 
 class TransformerBlock(nn.Module):
@@ -282,33 +280,20 @@ class PointwiseConv(nn.Conv1d):
         return F.linear(x, self.weight.squeeze(-1), self.bias)
 
 
-class DepthwiseConv(nn.Conv1d):
-    """A convolution of every channel by itself over neighbouring frames of [B, F, C].
-
-    The frames of ``Conv1d`` must be next to each other in memory; of two-dimensional images the channels may be, which
-    saves two reorderings (on a CPU half of the time).
-    """
-
-    def __init__(self, channels: int, kernel_size: int) -> None:
-        super().__init__(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        image = x.transpose(1, 2)[:, :, None]  # [B, C, 1, F]
-        mixed = F.conv2d(image, self.weight[:, :, None], self.bias, padding=(0, self.padding[0]), groups=self.groups)
-        return mixed[:, :, 0].transpose(1, 2)
-
-
 class GatedConv(nn.Module):
     """Feed-forward part: widen, mix neighbouring frames, gate, narrow (GLUMBConv of SANA, arXiv:2410.10629)."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
+        depthwise = nn.Conv1d(2 * hidden, 2 * hidden, kernel_size=3, padding=1, groups=2 * hidden)
         self.inverted_conv = nn.ModuleDict({"conv": PointwiseConv(width, 2 * hidden, bias=True)})
-        self.depth_conv = nn.ModuleDict({"conv": DepthwiseConv(2 * hidden, kernel_size=3)})
+        self.depth_conv = nn.ModuleDict({"conv": depthwise})
         self.point_conv = nn.ModuleDict({"conv": PointwiseConv(hidden, width, bias=False)})
 
     def forward(self, x: Tensor) -> Tensor:
-        x, gate = self.depth_conv["conv"](F.silu(self.inverted_conv["conv"](x))).chunk(2, dim=-1)
+        x = F.silu(self.inverted_conv["conv"](x))
+        x = self.depth_conv["conv"](x.transpose(1, 2)).transpose(1, 2)
+        x, gate = x.chunk(2, dim=-1)
         return self.point_conv["conv"](x * F.silu(gate))
 
 
