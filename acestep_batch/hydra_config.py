@@ -25,8 +25,8 @@ from yaml import YAMLError
 
 from acestep_batch.hydra_overrides import PRESET_FILE, canonical, check_overrides, first_line
 from acestep_batch.parameter import did_you_mean
-from acestep_batch.problems import Refused, refuse
-from acestep_batch.schema import PARAMETERS, SECTIONS, TEXT_FILES
+from acestep_batch.problems import Problem, Refused, refuse
+from acestep_batch.schema import GROUPS, PARAMETERS, SECTIONS, TEXT_FILES
 
 _ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
 
@@ -63,10 +63,12 @@ def composer(config_dir: Path, extra_dir: str | None, config_name: str) -> Itera
     """Open the configuration folder, and the user's own (``--config-dir``), which adds to it.
 
     Raises:
-        Refused: the user's folder does not exist.
+        Refused: the user's folder does not exist, or holds a file that a shipped one of that name would hide.
     """
     if extra_dir is not None and not Path(extra_dir).is_dir():
         raise refuse(f"--config-dir {extra_dir}", "there is no such folder")
+    if extra_dir is not None and (taken := _taken_names(config_dir, Path(extra_dir))):
+        raise Refused(taken)
     ConfigStore.instance().store(name="schema", node=_schema_node(), provider="acestep_batch")
     with initialize_config_dir(str(config_dir.resolve()), job_name="acestep_batch", version_base="1.3"):
         loader = cast(ConfigLoaderImpl, GlobalHydra.instance().config_loader())
@@ -78,6 +80,15 @@ def composer(config_dir: Path, extra_dir: str | None, config_name: str) -> Itera
             search_path.prepend(provider="command-line", path=own, anchor=SearchPathQuery(provider="schema"))
             loader.repository.initialize_sources(search_path)
         yield Composer(config_name, config_dir)
+
+
+def _taken_names(shipped: Path, own: Path) -> list[Problem]:
+    return [
+        Problem(str(file), f"is hidden by the shipped {group}/{file.name}", "give it another name")
+        for group in GROUPS
+        for file in sorted((own / group).glob("*.yaml"))
+        if (shipped / group / file.name).is_file()
+    ]
 
 
 def _schema_node() -> dict[str, Any]:

@@ -307,6 +307,11 @@ def test_own_presets_and_profiles_are_held_against_the_guide_and_decide_the_mode
     assert "model embedded" in out
     assert "guidance_scale: the guide calls 24.5" in err
     assert "infer_step: 5 steps are few" in err
+    Path("mine/preset/fast.yaml").write_text("# @package generation\ninfer_step: 3\n", encoding="utf-8")
+    code, _, err = cli("--config-dir", "mine", "+preset=fast", "dry_run=true")
+    assert code == 2
+    assert "hidden by the shipped preset/fast.yaml" in err
+    Path("mine/preset/fast.yaml").unlink()
     code, out, _ = cli("presets", "--config-dir", "mine")
     assert code == 0
     assert "mine: Too rigid." in out
