@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from acestep_batch.engine.v1.loading import load_text_encoder, load_transformer
+from acestep_batch.engine.v1.loading import load_engine, load_text_encoder, load_transformer
 from acestep_batch.problems import Refused
 
 Weights = dict[str, Tensor]
@@ -71,3 +71,13 @@ def test_the_tied_embedding_may_stand_in_the_file_or_not(checkpoint: Path, tmp_p
     folder = changed(checkpoint / "umt5-base", tmp_path / "copy", "model.safetensors", untie)
     one, other = (load_text_encoder(path, torch.float32, "cpu") for path in (checkpoint / "umt5-base", folder))
     assert torch.equal(one.encode(["jazz"])[0], other.encode(["jazz"])[0])
+
+
+@pytest.mark.parametrize("component", ["music_dcae_f8c8", "music_vocoder"])
+def test_decoder_weights_that_do_not_fit_are_refused(checkpoint: Path, tmp_path: Path, component: str) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "checkpoint")
+    shutil.rmtree(folder / component)
+    weights = "diffusion_pytorch_model.safetensors"
+    changed(checkpoint / component, folder / component, weights, lambda tensors: tensors.popitem())
+    with pytest.raises(Refused, match=f"(?s){component}.*Missing key"):
+        load_engine(folder, lambda lyrics: [1], "cpu", torch.float32, False, "tiny", [])

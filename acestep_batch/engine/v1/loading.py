@@ -39,11 +39,17 @@ def load_engine(
     The folder holds ``ace_step_transformer``, ``umt5-base``, ``music_dcae_f8c8`` and ``music_vocoder``. ``files``
     describes the weight files for the record. Raises ``Refused`` where a file does not fit the architecture.
     """
+    dcae, vocoder = checkpoint_folder / "music_dcae_f8c8", checkpoint_folder / "music_vocoder"
+    try:
+        decoder = load_decoder(dcae, vocoder, dtype, device)
+    except (RuntimeError, ValueError) as error:
+        message = f"the weights do not fit their config.json: {' '.join(str(error).split())}"
+        raise refuse(f"{dcae} or {vocoder}", message, "download both folders again") from error
     return V1Engine(
         transformer=load_transformer(checkpoint_folder / "ace_step_transformer", dtype, device),
         text_encoder=load_text_encoder(checkpoint_folder / "umt5-base", dtype, device),
         lyric_tokenizer=lyric_tokenizer,
-        decoder=load_decoder(checkpoint_folder / "music_dcae_f8c8", checkpoint_folder / "music_vocoder", dtype, device),
+        decoder=decoder,
         label=label,
         compile_transformer=compile_transformer,
         files=files,
