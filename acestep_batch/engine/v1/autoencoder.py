@@ -23,6 +23,11 @@ MEL_MIN, MEL_MAX = -11.0, 3.0
 """Range of the log-mel values that the autoencoder sees as -1 to 1."""
 MEL_FRAMES_PER_LATENT = 8
 
+VOCODER_WINDOW_CPU, VOCODER_WINDOW = 256, 4096
+"""Mel frames that the vocoder turns into samples at once. On a CPU few, so that the layers between stay in the caches
+and the allocator reuses their memory: for a whole song it maps and clears new pages for every layer, which takes longer
+than the sums. Elsewhere as many as bound the memory, to give the device enough to do at once."""
+
 LATENT_WINDOW, LATENT_HOP = 512, 256
 LATENT_WINDOW_TRIM = (LATENT_WINDOW - LATENT_HOP) * MEL_FRAMES_PER_LATENT // 2
 MEL_WINDOW, MEL_HOP = 512, 508
@@ -41,6 +46,7 @@ class MusicDecoder:
     def __init__(self, dcae: AutoencoderDC, vocoder: ADaMoSHiFiGANV1, dtype: torch.dtype, device: str) -> None:
         self.decoder = dcae.decoder.to(device, dtype)
         self.vocoder = vocoder.to(device, dtype)
+        self.vocoder_window = VOCODER_WINDOW_CPU if torch.device(device).type == "cpu" else VOCODER_WINDOW
 
     @torch.inference_mode()
     def decode(self, latents: Tensor, sample_rate: int) -> list[np.ndarray]:
@@ -74,7 +80,7 @@ class MusicDecoder:
 
     def _waveform(self, mel: Tensor) -> Tensor:
         """Log-mel ``[2, 128, T]`` -> samples ``[2, T * 512]``, float32."""
-        waveform: Tensor = self.vocoder(mel.to(_first_parameter(self.vocoder)))
+        waveform: Tensor = self.vocoder(mel.to(_first_parameter(self.vocoder)), self.vocoder_window)
         return waveform.float()
 
     def _windowed_mel(self, latents: Tensor) -> Tensor:

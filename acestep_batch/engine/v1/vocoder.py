@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import pairwise
@@ -54,6 +55,24 @@ class VocoderConfig:
                 f"music_vocoder/config.json: kernel_sizes is {list(loaded.kernel_sizes)}; only one is supported"
             )
         return loaded
+
+    @property
+    def head_reach(self) -> int:
+        """How many frames on either side of a frame the head's samples of that frame depend on (published: 34).
+
+        Counted from the samples back to the frames, in steps of the level at hand: a convolution reaches
+        ``dilation * (kernel_size - 1) / 2`` steps to either side, a residual block the sum of its convolutions, a level
+        as far as its widest block. A transposed convolution of stride ``rate`` divides the way so far, and its own
+        padding, by ``rate``, rounded up.
+        """
+        widest_block = max(
+            sum((dilation + 1) * (kernel_size - 1) // 2 for dilation in dilations)
+            for kernel_size, dilations in zip(self.resblock_kernel_sizes, self.resblock_dilation_sizes, strict=True)
+        )
+        reach = (self.post_conv_kernel_size - 1) // 2
+        for rate, kernel_size in zip(reversed(self.upsample_rates), reversed(self.upsample_kernel_sizes), strict=True):
+            reach = math.ceil((reach + widest_block + (kernel_size - rate) // 2) / rate)
+        return reach + (self.pre_conv_kernel_size - 1) // 2
 
     def mel_transform(self) -> LogMelSpectrogram:
         """The analysis that matches the vocoder, with the window and filters that follow from the sizes."""
@@ -205,6 +224,19 @@ class ADaMoSHiFiGANV1(nn.Module):
         self.head = _HiFiGANHead(config)
         self.mel_transform = config.mel_transform()
 
-    def forward(self, mel: Tensor) -> Tensor:
-        """Log-mel frames ``[B, n_mels, T]`` -> waveforms ``[B, T * hop_length]``; B counts channels and songs alike."""
-        return self.head(self.backbone(mel)).squeeze(1)
+    def forward(self, mel: Tensor, window: int | None = None) -> Tensor:
+        """Log-mel frames ``[B, n_mels, T]`` -> waveforms ``[B, T * hop_length]``; B counts channels and songs alike.
+
+        ``window`` is the number of frames that the head turns into samples at once, None for all. With
+        ``head_reach`` frames more on either side the samples are the same up to the rounding of sums, and the head,
+        whose layers hold up to 8 times as many numbers as the samples are, never holds more than a window's.
+        """
+        frames: Tensor = self.backbone(mel)
+        window = window or frames.shape[-1]
+        reach, hop_length = self.config.head_reach, self.config.hop_length
+        pieces = []
+        for start in range(0, frames.shape[-1], window):
+            first = max(start - reach, 0)
+            samples = self.head(frames[..., first : start + window + reach]).squeeze(1)
+            pieces.append(samples[:, (start - first) * hop_length :][:, : window * hop_length])
+        return torch.cat(pieces, dim=-1)
