@@ -29,6 +29,7 @@ from acestep_batch.engine.v1.pipeline import V1Engine
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
 from acestep_batch.engine.v1.vocoder import ADaMoSHiFiGANV1, VocoderConfig, fold_weight_norm
+from acestep_batch.schema import SONG
 
 PROMPT = "pop, rock, electronic, upbeat, energetic"
 LYRIC_TOKENS = 400
@@ -154,24 +155,12 @@ def draw_on_device(component: str, model: nn.Module, device: str) -> dict[str, T
 def make_request(seed: int, duration_s: float, steps: int, lyric_tokens: int = LYRIC_TOKENS) -> SongRequest:
     """A song with default guidance whose lyrics have ``lyric_tokens`` (at least 3) tokens."""
     letters = lyric_tokens - 2  # a start and the end of the line are tokens too
-    return SongRequest(
-        prompt=PROMPT,
-        lyrics=("sing it slow and " * letters)[: letters - 1] + "g",
-        seed=seed,
-        audio_duration=duration_s,
-        infer_step=steps,
-        guidance_scale=15.0,
-        cfg_type="apg",
-        scheduler_type="euler",
-        omega_scale=10.0,
-        guidance_interval=0.5,
-        guidance_interval_decay=0.0,
-        min_guidance_scale=3.0,
-        use_erg_tag=True,
-        use_erg_lyric=True,
-        use_erg_diffusion=True,
-        oss_steps=(),
-        guidance_scale_text=0.0,
-        guidance_scale_lyric=0.0,
-        rng="song",
-    )
+    own = {
+        "prompt": PROMPT,
+        "lyrics": ("sing it slow and " * letters)[: letters - 1] + "g",
+        "seed": seed,
+        "audio_duration": duration_s,
+        "infer_step": steps,
+    }
+    defaults = {name: SONG[name].default for name in SongRequest.__dataclass_fields__ if name in SONG}
+    return SongRequest(**defaults | own)

@@ -30,29 +30,20 @@ from acestep_batch.engine.embedded_text import (
     text_tokenizer_path,
 )
 from acestep_batch.engine.v1.pipeline import V1Engine
+from acestep_batch.schema import SONG as PARAMETERS
 
 WEIGHTS_SHA256 = "ef0b72bb1dd0ed1fa6056da9c35fc8a6580b876db59a305b7f7db329585ddf69"
-SONG = SongRequest(
-    prompt="lo-fi, chill, piano, vinyl crackle, 80 bpm",
-    lyrics="[verse]\nrain on the window\n\n[chorus]\nstay a while",
-    seed=7,
-    audio_duration=1.0,
-    infer_step=6,
-    guidance_scale=15.0,
-    cfg_type="apg",
-    scheduler_type="euler",
-    omega_scale=10.0,
-    guidance_interval=0.5,
-    guidance_interval_decay=0.0,
-    min_guidance_scale=3.0,
-    use_erg_tag=True,
-    use_erg_lyric=True,
-    use_erg_diffusion=True,
-    oss_steps=(),
-    guidance_scale_text=0.0,
-    guidance_scale_lyric=0.0,
-    rng="song",
-)
+DEFAULTS = {
+    name: parameter.default for name, parameter in PARAMETERS.items() if name in SongRequest.__dataclass_fields__
+}
+OWN = {
+    "prompt": "lo-fi, chill, piano, vinyl crackle, 80 bpm",
+    "lyrics": "[verse]\nrain on the window\n\n[chorus]\nstay a while",
+    "seed": 7,
+    "audio_duration": 1.0,
+    "infer_step": 6,
+}
+SONG = SongRequest(**DEFAULTS | OWN)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 

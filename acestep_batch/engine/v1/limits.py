@@ -33,7 +33,7 @@ class StepSettings(Protocol):
 
 def latent_frames(duration_s: float) -> int:
     """Whole latent frames in ``duration_s`` seconds; one frame lasts 0.0929 s."""
-    return int(duration_s * NATIVE_SAMPLE_RATE / 512 / 8)
+    return int(duration_s * NATIVE_SAMPLE_RATE / SAMPLES_PER_FRAME)
 
 
 def solver_steps(settings: StepSettings) -> int:
