@@ -331,9 +331,20 @@ def json_or_none(text, read):
         return None
 
 
+def no_json(constant):
+    raise ValueError(constant)
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_does_not_have_are_refused(constant):
+    with pytest.raises(Refused, match=f"{constant} is no JSON number"):
+        parse_json(f'{{"prompt": {constant}}}', "x")
+
+
 @given(st.text('{}[]",:/*\\ \n1a', max_size=60) | st.text(max_size=30))
 def test_what_is_json_is_read_as_json_and_what_is_not_is_refused(text):
-    strict, ours = json_or_none(text, json.loads), json_or_none(text, lambda text: parse_json(text, "x"))
+    strict = json_or_none(text, lambda text: json.loads(text, parse_constant=no_json))
+    ours = json_or_none(text, lambda text: parse_json(text, "x"))
     assert ours == strict or strict is None or '{"' in text  # a key that is there twice
 
 
