@@ -29,7 +29,7 @@ class RowAdvice:
         """Advice on prompt and lyrics."""
         return (*self._prompt(settings.values["prompt"]), *_cached_lyrics(settings.values["lyrics"]))
 
-    def of_settings(self, settings: Settings, hw: Hardware) -> tuple[Advice, ...]:
+    def of_settings(self, settings: Settings, hw: Hardware, model: str) -> tuple[Advice, ...]:
         """Advice on everything else."""
         return advise_settings(
             settings.values,
@@ -38,4 +38,5 @@ class RowAdvice:
             hw.recommended_steps,
             hw.recommended_guidance,
             hw.name,
+            model,
         )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from acestep_batch.compose import Run, Settings
 from acestep_batch.engine.base import SongRequest
 from acestep_batch.engine.v1.limits import crash_reason
 from acestep_batch.parameter import plain_number
 from acestep_batch.target import Target
+
+_REMEMBERED_LYRICS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +57,12 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
     if reason := crash_reason(request):
         found.append(Conflict("settings", reason, "change one of them; the reference implementation fails on this"))
     return tuple(found)
+
+
+@lru_cache(_REMEMBERED_LYRICS)
+def lyric_conflicts(lyrics: str, lyrics_language: str | None) -> tuple[Conflict, ...]:
+    """Every line of lyrics that v1 cannot read; v1's libraries for lyrics load here."""
+    from acestep_batch.engine.v1.lyrics import lyric_problems
+
+    found = lyric_problems(lyrics, lyrics_language)
+    return tuple(Conflict("lyrics", each.message, each.remedy) for each in found)

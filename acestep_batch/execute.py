@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from acestep_batch.batches import micro_batches
 from acestep_batch.engine.base import Engine
 from acestep_batch.engine.load import EngineKey
 from acestep_batch.environment import describe_environment
@@ -88,7 +89,8 @@ def execute(
             if row.problems:
                 log.warning("row %s skipped: %s", row.row.id, "; ".join(map(str, row.problems)))
                 keep(failed_row(row))
-        job = Job(folder, songs, targets, run.output, checked.target, run.options.on_error == "stop")
+        batches = micro_batches(songs, checked.target)
+        job = Job(songs, targets, batches, run.output, run.options.on_error == "stop")
         try:
             with watch(songs) as watcher:
                 for outcome in render(job, _describing(load, folder, machine), watcher):

@@ -41,6 +41,7 @@ def advise_settings(
     recommended_steps: tuple[int, ...],
     recommended_guidance: tuple[int, ...],
     profile: str,
+    model: str,
 ) -> tuple[Advice, ...]:
     """What the control guide advises on a song's settings.
 
@@ -52,6 +53,7 @@ def advise_settings(
         recommended_steps: lowest and highest infer_step that the profile recommends; empty for none.
         recommended_guidance: likewise for guidance_scale.
         profile: the hardware profile's name.
+        model: the model's name.
     """
     found = [
         Advice(rule, keys[0], message, note=rule in _NOTES)
@@ -60,6 +62,9 @@ def advise_settings(
     ]
     if genres and "omega_scale" not in exempt and (message := _omega_against_genre(settings, genres)):
         found.append(Advice("omega-genre", "omega_scale", message))
+    if model == "embedded" and settings["lyrics_language"] is not None:
+        message = "has no effect on the embedded model, which reads letters as they are"
+        found.append(Advice("language-unread", "lyrics_language", message, note=True))
     recommended = {"infer_step": recommended_steps, "guidance_scale": recommended_guidance}
     for key, bounds in recommended.items():
         if bounds and key not in exempt and (message := _outside_profile(settings, key, bounds, profile)):

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 from acestep_batch.advice import RowAdvice
 from acestep_batch.compose import Run, Settings, row_settings, settings_below
-from acestep_batch.conflicts import Conflict, conflicts
+from acestep_batch.conflicts import Conflict, conflicts, lyric_conflicts
 from acestep_batch.engine.base import SongRequest
 from acestep_batch.lint import Advice
 from acestep_batch.manifest import Row, RowReader
 from acestep_batch.manifest_rows import RawManifest
 from acestep_batch.parameter import RANDOM
 from acestep_batch.problems import Problem, Refused, refuse
+from acestep_batch.room import memory_advice
 from acestep_batch.schema import Generation
 from acestep_batch.seeds import drawn_duration_s, seed_of_id, take_seeds
 from acestep_batch.target import Target
@@ -101,16 +102,31 @@ class RowChecker:
             below = self._settings_below(None)
         settings = row_settings(below, row, self.run.layers.command_line)
         found, advised = self._shared(settings, row)
+        if self.target.model == "v1" and (lyrics := settings.values["lyrics"]):
+            found = (*found, *lyric_conflicts(lyrics, settings.values["lyrics_language"]))
         if row.problems:
             found = tuple(each for each in found if each.key in row.values)  # the others may follow from what is wrong
             return CheckedRow(row, settings, (*row.problems, *_row_problems(row, found)))
         advice = (*advised, *self.advice.of_texts(settings)) if self.run.options.lint != "off" else ()
+        if self.target.checkpoint is not None and not self.target.problems:
+            advice = (*advice, *self._memory_advice(settings))
         problems = _row_problems(row, found) if found else ()
         if self.run.options.lint == "error":
             strict = (Conflict(each.key, each.message, "or lint=warn") for each in advice if not each.note)
             problems = (*problems, *_row_problems(row, strict))
             advice = tuple(each for each in advice if each.note)
         return CheckedRow(row, settings, problems, advice)
+
+    def _memory_advice(self, settings: Settings) -> tuple[Advice, ...]:
+        values, _ = self.target.effective(settings)
+        asked = values["audio_duration"]
+        length = self.run.hw.max_duration_s if asked == -1 else asked
+        given = {
+            name: values[name] for name in SongRequest.__dataclass_fields__ if name not in ("seed", "audio_duration")
+        }
+        request = SongRequest(seed=0, audio_duration=length, **given)
+        found = memory_advice(self.target, values["device_id"], values["bf16"], request)
+        return () if found is None else (found,)
 
     def _settings_below(self, preset: str | None) -> Settings:
         if preset not in self._below:
@@ -131,7 +147,9 @@ class RowChecker:
         if seen is None:
             if len(self._seen) > 10_000:
                 self._seen.clear()
-            advised = self.advice.of_settings(settings, self.run.hw) if self.run.options.lint != "off" else ()
+            advised: tuple[Advice, ...] = ()
+            if self.run.options.lint != "off":
+                advised = self.advice.of_settings(settings, self.run.hw, self.target.model)
             seen = self._seen[key] = (conflicts(settings, self.run, self.target), advised)
         return seen
 

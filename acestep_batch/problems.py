@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done, some songs failed, refused before any work, interrupted."""
+OK, FAILED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+"""Exit codes: done, some songs failed, refused before any work, interrupted (Ctrl-C), terminated (SIGTERM)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +33,9 @@ class Refused(Exception):
 def refuse(where: str, message: str, remedy: str = "") -> Refused:
     """The exception for a single problem."""
     return Refused([Problem(where, message, remedy)])
+
+
+def one_line(error: BaseException) -> str:
+    """An exception in one line: its type and what it says."""
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text}"

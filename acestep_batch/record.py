@@ -30,6 +30,8 @@ class Outcome:
     peak_memory_bytes: int | None = None
     """Of the device, where it counts its memory."""
     peak_process_bytes: int | None = None
+    rungs: tuple[str, ...] = ()
+    """What was done so that the song could be made after all, such as with less memory."""
 
     @property
     def status(self) -> str:
@@ -68,6 +70,7 @@ def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any]
             "sample_rate": rendered.sample_rate,
             "model_calls": rendered.model_calls,
             "micro_batch": outcome.batch,
+            "rungs": list(outcome.rungs),
             "stage_seconds": {stage: round(seconds, 4) for stage, seconds in rendered.stage_seconds.items()},
             "peak_memory_bytes": outcome.peak_memory_bytes,
             "peak_process_bytes": outcome.peak_process_bytes,
@@ -107,6 +110,7 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
         "frames": None if rendered is None else rendered.frames,
         "model_calls": None if rendered is None else rendered.model_calls,
         "micro_batch": outcome.batch,
+        "rungs": list(outcome.rungs),
         "seconds": round(outcome.seconds, 3),
         **{
             f"{stage}_s": None if rendered is None else round(rendered.stage_seconds.get(stage, 0.0), 4)

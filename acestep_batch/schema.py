@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from acestep_batch.engine.v1.limits import PROMPT_TOKENS
+from acestep_batch.engine.v1.limits import LYRIC_LANGUAGES, PROMPT_TOKENS
 from acestep_batch.outputs.formats import FORMAT_NAMES, WAV_SUBTYPES
 from acestep_batch.parameter import RANDOM, Parameter, Range, declare, parameters_of
 
@@ -31,6 +31,11 @@ class Generation:
     lyrics: str = declare(
         "str", "", "The words, a line each, with structure tags such as [verse]; [inst] for an instrumental. "
         "May be empty.", f"{_GUIDE}, Lyrics",
+    )  # fmt: skip
+    lyrics_language: str | None = declare(
+        "choice", None, "Language that the lyrics are sung in, numbers and symbols too; null detects it line by line. "
+        "A line that starts with a structure tag counts as English in any case. Only v1 reads it.", "this product",
+        choices=LYRIC_LANGUAGES, nullable=True,
     )  # fmt: skip
     audio_duration: float = declare(
         "float", 60.0, f"Length of the song. -1 draws it from the seed, between {SHORTEST_RANDOM_S:g} s and the lower "
@@ -105,6 +110,10 @@ class Generation:
         "the compute device in the compute type, for seeds brought from the official pipeline.", "this product",
         choices=("song", "reference"),
     )  # fmt: skip
+    overlapped_decode: bool = declare(
+        "bool", False, "Decode songs of more than 48 s in overlapping windows: less memory, and a slightly different "
+        "sound near the seams.", "reference implementation",
+    )  # fmt: skip
     bf16: bool = declare(
         "bool", True, "Compute in bfloat16 instead of float32. Not on a Mac with v1.", f"{_GUIDE}, Precision",
     )  # fmt: skip
@@ -129,7 +138,8 @@ class Hardware:
     name: str = declare("str", "cpu", "The profile's name; auto looks at the machine.", "this product")
     device: str = declare("choice", "cpu", "Where the model runs.", "this product", choices=("cpu", "cuda", "mps"))
     batch_size: int | str = declare(
-        "int", 1, "Songs rendered together at most; auto is 4 on a GPU and 1 elsewhere.", f"{_GUIDE}, Hardware",
+        "int", 1, "Songs rendered together at most, fewer where memory is estimated not to suffice; auto is 8 on a GPU "
+        "and 1 elsewhere.", f"{_GUIDE}, Hardware",
         hard=Range(1, 256), choices=("auto",),
     )  # fmt: skip
     max_duration_s: float = declare(

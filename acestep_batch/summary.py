@@ -16,7 +16,7 @@ from acestep_batch.schema import SONG
 
 log = logging.getLogger(__name__)
 
-_LISTS = ("files", "notes", "actual_seeds", "oss_steps")
+_LISTS = ("files", "notes", "rungs", "actual_seeds", "oss_steps")
 _OFTEN = 0.05
 """The largest share of a run's time that rewriting its summary may take."""
 

@@ -21,8 +21,8 @@ from acestep_batch.hardware import (
 )
 from acestep_batch.problems import Problem
 
-SONGS_AT_ONCE_ON_GPU = 4
-"""What ``hw.batch_size=auto`` means on a GPU; elsewhere it means one."""
+SONGS_AT_ONCE_ON_GPU = 8
+"""What ``hw.batch_size=auto`` means on a GPU, where memory allows; elsewhere it means one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,22 @@ class Target:
     gpu_count: int
     compile_obstacle: str | None
     checkpoint: Path | None
+    revision: str | None
+    """By which the checkpoint is looked up in the Hugging Face cache; None for model.path, and without a checkpoint."""
     lyric_vocab: Path | None
     tokenizer: Path | None
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    gpu_memory: tuple[int, ...] = ()
+    """Bytes of each visible GPU."""
+    host_memory: int | None = None
+
+    def memory_bytes(self, device_id: int) -> int | None:
+        """What the device of a song has; None where that is not known."""
+        if self.device != "cuda":
+            return self.host_memory
+        return self.gpu_memory[device_id] if device_id < len(self.gpu_memory) else None
 
     def effective(self, settings: Settings) -> tuple[dict[str, Any], tuple[str, ...]]:
         """A row's settings as this target can carry them out, and a note for each difference.
@@ -98,11 +109,14 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
         gpu_count=len(machine.gpus),
         compile_obstacle=compile_obstacle(device, machine.os),
         checkpoint=checkpoint,
+        revision=run.model.revision if checkpoint is not None and run.model.path is None else None,
         lyric_vocab=vocab,
         tokenizer=tokenizer,
         problems=tuple(problems),
         warnings=(warning,) if warning else (),
         notes=tuple(notes),
+        gpu_memory=tuple(gpu.memory_bytes for gpu in machine.gpus),
+        host_memory=machine.memory_bytes,
     )
 
 

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from transformers import UMT5Config, UMT5EncoderModel
 
 from acestep_batch.engine.base import SongRequest
-from acestep_batch.engine.embedded import (
+from acestep_batch.engine.embedded import draw_weights
+from acestep_batch.engine.embedded_sizes import (
     AUTOENCODER_CONFIG,
     TEXT_ENCODER_CONFIG,
     TRANSFORMER_CONFIG,
     VOCODER_CONFIG,
-    draw_weights,
 )
 from acestep_batch.engine.embedded_text import embedded_lyric_ids, text_tokenizer_path
 from acestep_batch.engine.v1.autoencoder import MusicDecoder

@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acestep_batch.engine.base import SongRequest
+from acestep_batch.engine.v1.at_once import LARGE, AtOnce
+from acestep_batch.engine.v1.batching import branches
 from acestep_batch.engine.v1.conditioning import ERG_TAU
-from acestep_batch.engine.v1.sampling import branches
+from acestep_batch.engine.v1.limits import NATIVE_SAMPLE_RATE
 from acestep_batch.engine.v1.transformer import (
     ERG_BLOCKS,
     ACEStepTransformer2DModel,
@@ -25,6 +27,7 @@ from benchmarks.engine_model import Model
 
 Network = Callable[..., Tensor]
 
+SHORT_SONGS = 4
 MEL_LOW, MEL_SPAN = -9.0, 6.0
 """Log-mel values as songs have them."""
 
@@ -50,37 +53,39 @@ def comparisons(model: Model, requests: Sequence[SongRequest], frames: int, toke
     draws = torch.Generator().manual_seed(0)
     x = torch.randn(2, 8, 16, frames, generator=draws).to(device, dtype)
     states = torch.randn(2, tokens, transformer.lyric_proj.out_features, generator=draws).to(device, dtype)
-    time = torch.tensor([500.0], device=device)
+    timestep = torch.tensor([500.0], device=device)
+    times = transformer.embed_times(timestep, frames)
     weakened = torch.tensor([1.0, ERG_TAU], device=device, dtype=dtype)
     attended = transformer.condition(states, None, weakened)
+    unscaled = transformer.condition(states[1:], None, torch.ones_like(weakened[1:]))
     mel_dtype = next(vocoder.parameters()).dtype
     mel = (torch.rand(2, 128, frames * 8, generator=draws) * MEL_SPAN + MEL_LOW).to(device, mel_dtype)
-    window = model.decoder.vocoder_window
+    window = model.decoder.at_once.mel_frames
+    short_songs = torch.randn(SHORT_SONGS, 8, 16, frames // SHORT_SONGS, generator=draws).to(device)
     convolutions = [layer for layer in vocoder.head.modules() if isinstance(layer, nn.Conv1d | nn.ConvTranspose1d)]
     weight_norms = [(layer, vector_lengths(layer.weight), layer.weight.clone()) for layer in convolutions]
 
     def call() -> Tensor:
-        return velocity(x, time, attended)
+        return velocity(x, times, attended)
 
     def with_keys_every_call() -> Tensor:
-        return velocity(x, time, transformer.condition(states, None, weakened))
+        return velocity(x, times, transformer.condition(states, None, weakened))
 
     def with_zero_masks() -> Tensor:
         for _ in transformer.transformer_blocks:
             mask = zero_mask(2, attended.keys[0].shape[1], frames, tokens, x)
-        return velocity(x, time, replace(attended, mask=mask))
+        return velocity(x, times, replace(attended, mask=mask))
 
     def with_convolutions() -> Tensor:
         with convolutions_of_width_one(transformer):
             return call()
 
     def weakened_call() -> Tensor:
-        return velocity(x[1:], time, item(attended, 1))
+        return velocity(x[1:], times, item(attended, 1))
 
     def with_hooks() -> Tensor:
-        unscaled = replace(item(attended, 1), query_scale=torch.ones_like(attended.query_scale[1:]))
         with query_hooks(transformer):
-            return velocity(x[1:], time, unscaled)
+            return velocity(x[1:], times, unscaled)
 
     def texts_once() -> Tensor:
         return model.conditioner().conditioning(requests, branches(requests[0])).keys[0]
@@ -90,10 +95,10 @@ def comparisons(model: Model, requests: Sequence[SongRequest], frames: int, toke
         return torch.stack(songs, dim=1).flatten(0, 1)
 
     def branch_by_branch() -> Tensor:
-        return torch.cat([velocity(x[index : index + 1], time, item(attended, index)) for index in range(len(x))])
+        return torch.cat([velocity(x[index : index + 1], times, item(attended, index)) for index in range(len(x))])
 
-    def with_time_for_every_branch() -> Tensor:
-        return velocity(x, time.repeat(len(x)), attended)
+    def with_time_in_every_call() -> Tensor:
+        return velocity(x, transformer.embed_times(timestep.repeat(len(x)), frames), attended)
 
     def waveform() -> Tensor:
         return samples(mel, window)
@@ -109,17 +114,26 @@ def comparisons(model: Model, requests: Sequence[SongRequest], frames: int, toke
     def in_one_piece() -> Tensor:
         return samples(mel)
 
+    def songs_together() -> Tensor:
+        songs = model.decoder.decode_in_groups(short_songs, NATIVE_SAMPLE_RATE, AtOnce(LARGE.latent_frames, window))
+        return torch.stack([torch.from_numpy(song) for song in songs])
+
+    def song_by_song() -> Tensor:
+        songs = model.decoder.decode_in_groups(short_songs, NATIVE_SAMPLE_RATE, AtOnce(1, window))
+        return torch.stack([torch.from_numpy(song) for song in songs])
+
     texts = f"text, {len(requests)} songs"
     return [
         Comparison("1", "cross-attention keys and values once", "guided call", call, with_keys_every_call),
         Comparison("2", "no all-zero masks", "guided call", call, with_zero_masks),
         Comparison("3", "convolutions on [frames, channels]", "guided call", call, with_convolutions),
-        Comparison("4", "weakened query as a factor, no hooks", "weakened call", weakened_call, with_hooks),
+        Comparison("4", "weakened query in the keys, no hooks", "weakened call", weakened_call, with_hooks),
         Comparison("5", "each distinct text encoded once", texts, texts_once, texts_for_every_song),
         Comparison("6", "branches in one pass", "guided call", call, branch_by_branch),
-        Comparison("7", "time embedding once for all branches", "guided call", call, with_time_for_every_branch),
+        Comparison("7", "time embedding once per schedule", "guided call", call, with_time_in_every_call),
         Comparison("8", "weight norm folded", "vocoder", waveform, with_weight_norm),
         Comparison("8", "both channels together", "vocoder", waveform, channel_by_channel),
+        Comparison("8", "several songs together (not on CPUs)", "4 short songs", songs_together, song_by_song),
         Comparison("", "vocoder in windows", "vocoder", waveform, in_one_piece),
     ]
 

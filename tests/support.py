@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from acestep_batch.advice import RowAdvice
@@ -17,7 +19,7 @@ from acestep_batch.manifest import COLUMNS, Row, RowReader
 from acestep_batch.manifest_files import open_manifest
 from acestep_batch.manifest_rows import RawManifest
 from acestep_batch.nvml import Driver, DriverState
-from acestep_batch.plan import CheckedRow, RowChecker, checked_rows
+from acestep_batch.plan import CheckedRow, RowChecker, Song, checked_rows, songs_of
 from acestep_batch.preflight import Preflight, preflight
 from acestep_batch.problems import Problem, Refused
 from acestep_batch.schema import PARAMETERS
@@ -27,7 +29,7 @@ from acestep_batch.target import Target
 CONF = data_folder("conf")
 BARE = Machine("Linux", "x86_64", "3.11.9", 8, 32 * 2**30, CpuVector.AVX2, Driver(DriverState.NO_GPU))
 CPU_BUILD = TorchBuild("2.13.0+cpu", None)
-CPU_TARGET = Target("embedded", "cpu", "cpu", 1, 0, None, None, None, None)
+CPU_TARGET = Target("embedded", "cpu", "cpu", 1, 0, None, None, None, None, None)
 SECTIONS = {
     section: {name: each.default for name, each in PARAMETERS[section].items()}
     for section in ("hw", "model", "manifest", "output")
@@ -104,6 +106,16 @@ def checked(path: Path, run: Run, target: Target = CPU_TARGET, limit: int | None
     """A manifest's rows with everything that is said about each."""
     checker = RowChecker(run, target, RowAdvice(None))
     return list(checked_rows(raw(path), RowReader(path.parent), checker, limit))
+
+
+def make_songs(rows: Sequence[Mapping[str, Any]], target: Target = CPU_TARGET, **base: Any) -> list[Song]:
+    """The songs of rows given as plain data; ``base`` are settings below them."""
+    run = plain_run(base={"bf16": False, "audio_duration": 0.5, "infer_step": 2, **base}, lint="off")
+    with TemporaryDirectory() as folder:
+        path = written(Path(folder), "songs.json", json.dumps(rows))
+        found = checked(path, run, target)
+    assert not [problem for row in found for problem in row.problems]
+    return songs_of(found, run, target)
 
 
 def preflighted(run: Run, machine: Machine = BARE, keep_rows: bool = True) -> Preflight:

@@ -49,7 +49,8 @@ def test_counted_operations_are_those_that_torch_counts(model: Model) -> None:
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         attended = model.transformer.condition(torch.zeros(2, TOKENS, heads * head_width), None, torch.ones(2))
         before = counter.get_total_flops()
-        model.transformer(torch.zeros(2, 8, 16, FRAMES), torch.zeros(1), attended)
+        times = model.transformer.embed_times(torch.zeros(1), FRAMES)
+        model.transformer(torch.zeros(2, 8, 16, FRAMES), times, attended)
         counted = counter.get_total_flops() - before
     softmax = model.transformer.config.num_layers * 2 * 4 * FRAMES * TOKENS * heads * head_width
     assert counted in (ours := call_flops(model.transformer, 2, FRAMES, TOKENS), ours - softmax)

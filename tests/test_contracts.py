@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for folder in ("acestep_batch", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 
 HEAVY = {"torch", "transformers", "diffusers", "peft", "accelerate", "pandas", "pyarrow"}
+HEAVY |= {"py3langid", "num2words", "pypinyin", "cutlet", "fugashi", "hangul_romanize"}
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
 POSIX_ONLY = {"fcntl", "resource", "pwd", "grp", "termios", "syslog"}
 UNSAFE_YAML = {"load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"}

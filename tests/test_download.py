@@ -21,6 +21,7 @@ from acestep_batch.engine.checkpoint import (
     LYRIC_VOCAB,
     PUBLISHED_FILES,
     REPOSITORY,
+    commit_of,
     find_checkpoint,
     missing_files,
 )
@@ -129,6 +130,7 @@ def test_without_a_folder_it_goes_where_a_run_looks_by_itself(hub: Hub, own_cach
     folder = fetch(Request(None, "main"), hub.source(), said.append)
     assert folder.is_relative_to(own_cache)
     assert find_checkpoint(None) == folder
+    assert commit_of(folder) == COMMIT
     assert missing_files(folder) == []
     assert said[-1].endswith("`model=v1`")
     hub.asked.clear()

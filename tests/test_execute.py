@@ -7,13 +7,16 @@ import json
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, current_thread, main_thread
 
 import pandas as pd
 import pytest
+import torch
 from rich.console import Console
 from sine_engine import SineEngine
 
 from acestep_batch.cli import data_folder
+from acestep_batch.engine.base import Decoding
 from acestep_batch.execute import execute
 from acestep_batch.hardware import detect, profile_for, torch_build
 from acestep_batch.hydra_config import composer
@@ -27,10 +30,10 @@ from acestep_batch.session import typed_run
 def render_rows(tmp_path):
     """Renders rows of a JSON manifest with the sine engine: (result, engine, what was printed)."""
 
-    def run(rows, *overrides: str, swept=None, steps=4):
+    def run(rows, *overrides: str, swept=None, steps=4, engine=None):
         manifest = tmp_path / "songs.json"
         manifest.write_text(json.dumps(rows), encoding="utf-8")
-        machine, engine = detect(), SineEngine()
+        machine, engine = detect(), engine or SineEngine()
         short = ["model=embedded", "hw=cpu", "lint=off", "audio_duration=0.5"]
         short += [f"infer_step={steps}"] if steps else []
         words = [*short, f"manifest.path={manifest}", f"output.root={tmp_path / 'out'}", *overrides]
@@ -155,3 +158,44 @@ def test_ids_that_takes_would_share_with_a_row_stay_apart(render_rows):
     rows = [json.loads(line) for line in (result.folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len({row["id"] for row in rows}) == 3
     assert render_rows(rows, "output.name=again")[0].failed == 0
+
+
+class BesideEngine(SineEngine):
+    """Decodes in another thread: the first batch only once the second is being denoised."""
+
+    decodes_beside_denoising = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.second_began = Event()
+
+    def denoise(self, requests, on_step=None):
+        if self.batches:
+            self.second_began.set()
+        return super().denoise(requests, on_step)
+
+    def decode(self, songs, sample_rate, decoding=Decoding.PLAIN):
+        assert self.second_began.wait(timeout=60)
+        return super().decode(songs, sample_rate, decoding)
+
+
+def test_where_the_device_allows_it_one_batch_is_decoded_while_the_next_is_denoised(render_rows):
+    rows = [{"id": f"s{number}", "seed": number} for number in range(4)]
+    beside, _, _ = render_rows(rows, engine=BesideEngine())
+    plain, _, _ = render_rows(rows)
+    assert [record["pcm_sha256"] for record in beside.records] == [record["pcm_sha256"] for record in plain.records]
+    assert beside.failed == 0
+
+
+class FlakyDecoder(BesideEngine):
+    """Runs out of memory whenever it decodes beside other work."""
+
+    def decode(self, songs, sample_rate, decoding=Decoding.PLAIN):
+        if current_thread() is not main_thread():
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().decode(songs, sample_rate, decoding)
+
+
+def test_decoding_that_fails_beside_other_work_is_put_right_alone(render_rows):
+    result, _, _ = render_rows([{"id": f"s{number}", "seed": number} for number in range(3)], engine=FlakyDecoder())
+    assert [record["status"] for record in result.records] == ["ok", "ok", "ok"]

@@ -41,9 +41,11 @@ Forever in the beat, forever in the dream-a,
 """
 
 
-def on_settings(prompt: str = DECENT, exempt: Iterable[str] = (), **settings: Any) -> tuple[Advice, ...]:
+def on_settings(
+    prompt: str = DECENT, exempt: Iterable[str] = (), model: str = "v1", **settings: Any
+) -> tuple[Advice, ...]:
     song = DEFAULTS | settings
-    return advise_settings(song, genres_of(prompt), frozenset(exempt), (50, 60), (12, 16), "a5000")
+    return advise_settings(song, genres_of(prompt), frozenset(exempt), (50, 60), (12, 16), "a5000", model)
 
 
 def rules(found: tuple[Advice, ...]) -> set[str]:
@@ -68,6 +70,8 @@ SETTINGS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("one-double-condition", {"guidance_scale_lyric": 12.0, "guidance_scale_text": 1.0}, {"guidance_scale_lyric": 1.0}),
     ("oss-experimental", {"oss_steps": (1, 5)}, {"oss_steps": ()}),
     ("erg-tag-alone", {"use_erg_lyric": False}, {"use_erg_lyric": False, "use_erg_tag": False}),
+    ("language-unread", {"lyrics_language": "fr", "model": "embedded"}, {"lyrics_language": "fr", "model": "v1"}),
+    ("language-unread", {"lyrics_language": "fr", "model": "embedded"}, {"model": "embedded"}),
     ("omega-genre", {"omega_scale": 8.0, "prompt": "rock"}, {"omega_scale": 11.0, "prompt": "rock"}),
     ("omega-genre", {"omega_scale": 9.0, "prompt": "Hip-Hop"}, {"omega_scale": 9.0, "prompt": "lo-fi hip hop"}),
     ("omega-genre", {"omega_scale": 11.0, "prompt": "lo-fi"}, {"omega_scale": 10.0, "prompt": "lo-fi"}),
@@ -149,7 +153,7 @@ def test_only_long_prompts_are_tokenized() -> None:
 def test_defaults_are_silent() -> None:
     for prompt in (DECENT, "rock, electric guitar, drums, energetic, stadium", "pop, piano, upbeat, 120 bpm, catchy"):
         assert advise_prompt(prompt, len) == ()
-        assert advise_settings(DEFAULTS, genres_of(prompt), frozenset(), (), (), "cpu") == ()
+        assert advise_settings(DEFAULTS, genres_of(prompt), frozenset(), (), (), "cpu", "embedded") == ()
 
 
 def test_values_of_presets_are_exempt() -> None:
@@ -163,9 +167,9 @@ def test_a_rule_is_silent_only_if_all_its_parameters_are_exempt() -> None:
     assert "few-steps" not in rules(on_settings(**fast_but_long, exempt=fast_but_long))
 
 
-def test_only_tag_erg_without_lyric_erg_is_a_note() -> None:
+def test_only_what_has_no_effect_is_a_note() -> None:
     found = [advice for _, fires, _ in SETTINGS for advice in on_settings(**fires)]
-    assert {advice.rule for advice in found if advice.note} == {"erg-tag-alone"}
+    assert {advice.rule for advice in found if advice.note} == {"erg-tag-alone", "language-unread"}
     assert not any(advice.rule == "erg-tag-alone" and not advice.note for advice in found)
 
 

@@ -201,6 +201,14 @@ def test_a_wrong_choice_names_the_choices_and_the_nearest_of_them():
         PARAMETERS["output"]["formats"].parse([])
 
 
+def test_a_language_is_one_of_the_lyric_encoders_or_null():
+    assert SONG["lyrics_language"].parse(" FR ") == "fr"
+    assert SONG["lyrics_language"].parse(None) is None
+    for raw in ("", "null", "french", "zh-cn", "sv", "detect", False, 3):
+        with pytest.raises(ValueError, match=r"is not one of the choices; allowed: ar, cs, de, .*, tr, zh, or null"):
+            SONG["lyrics_language"].parse(raw)
+
+
 def test_texts_have_plain_line_ends_and_no_characters_that_no_file_can_hold():
     assert SONG["lyrics"].parse("[verse]\r\nla\rla\n") == "[verse]\nla\nla\n"
     assert SONG["prompt"].parse("") == ""

@@ -175,6 +175,31 @@ def test_what_the_reference_fails_on_is_refused(tmp_path, row, says):
     assert says in line
 
 
+UNREADABLE = "゛っゝ"
+"""A line that v1's library for Japanese fails on."""
+
+
+def test_lyrics_that_v1_cannot_read_are_refused_with_line_and_remedy(tmp_path):
+    row = {"lyrics": f"[verse]\nla la la\n{UNREADABLE}"}
+    (line,) = problems(tmp_path, row, target=on("cuda"))
+    assert line == (
+        f"m.json row 1, lyrics: line 3: '{UNREADABLE}' cannot be tokenized (KeyError: 'ゝ') -> "
+        "write it in other words, or name its language with lyrics_language"
+    )
+    assert problems(tmp_path, {**row, "lyrics_language": "zh"}, target=on("cuda")) == []
+    assert problems(tmp_path, {**row, "infer_step": 0}, target=on("cuda"))[1:] == [line]
+    assert problems(tmp_path, row, plain_run(command_line={"lyrics_language": "zh"}, lint="off"), on("cuda")) == []
+    assert problems(tmp_path, row, target=on("cpu", "embedded")) == []
+
+
+def test_every_row_with_the_same_unreadable_lyrics_is_told(tmp_path):
+    rows = [{"lyrics": UNREADABLE, "infer_step": 20}, {"lyrics": "la"}, {"lyrics": UNREADABLE, "infer_step": 30}]
+    found = checked(written(tmp_path, "m.json", json.dumps(rows)), plain_run(lint="off"), on("cuda"))
+    assert [[problem.where for problem in row.problems] for row in found] == [
+        ["m.json row 1, lyrics"], [], ["m.json row 3, lyrics"]
+    ]  # fmt: skip
+
+
 def test_a_decay_over_one_step_is_fine_where_guidance_is_off(tmp_path):
     row = {"guidance_interval_decay": 0.5, "infer_step": 2, "guidance_interval": 0.5, "guidance_scale": 1}
     assert problems(tmp_path, row) == []
@@ -255,8 +280,10 @@ def test_lint_is_off_warns_or_refuses(tmp_path):
 
 
 def test_a_song_carries_every_parameter_as_it_is_used(tmp_path):
-    (song,) = rows_to_songs(tmp_path, [{"id": "a", "prompt": "pop", "infer_step": 33, "oss_steps": [3, 9]}])
+    row = {"id": "a", "prompt": "pop", "infer_step": 33, "oss_steps": [3, 9], "lyrics_language": "FR"}
+    (song,) = rows_to_songs(tmp_path, [row])
     request = song.request()
     assert (request.prompt, request.infer_step, request.oss_steps, request.seed) == ("pop", 33, (3, 9), seed_of_id("a"))
+    assert request.lyrics_language == "fr"
     assert song.place == "m.json row 1"
     assert raw(tmp_path / "m.json").defaults is None

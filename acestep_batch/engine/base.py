@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
+
+ENGINE_VERSION = 1
+"""Counts the changes after which the same request makes another sound."""
 
 StepCallback = Callable[[int, int], None]
 """Called after every denoising step with (steps done, steps in all); may raise to cancel."""
@@ -21,6 +26,7 @@ class SongRequest:
 
     prompt: str
     lyrics: str
+    lyrics_language: str | None
     seed: int
     audio_duration: float
     infer_step: int
@@ -38,6 +44,31 @@ class SongRequest:
     guidance_scale_text: float
     guidance_scale_lyric: float
     rng: str
+    overlapped_decode: bool
+
+
+class Decoding(StrEnum):
+    """How latents become audio."""
+
+    PLAIN = "plain"
+    SMALL_WINDOWS = "small windows"
+    """Takes less memory; equal to ``PLAIN`` within 1e-4."""
+    OVERLAPPED = "overlapped"
+    """Takes least memory. Windows are blended: near their seams it sounds different from ``PLAIN``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DenoisedSong:
+    """One request half way: its latents, which are all that the decoder needs."""
+
+    latents: np.ndarray
+    """float32, not scaled for the decoder; [8, 16, F] of v1."""
+    model_calls: int
+    """Model evaluations of this song, each guided branch counted by itself."""
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall seconds of the micro-batch by stage (``text``, ``diffusion``), device synchronised."""
+    notes: tuple[str, ...] = ()
+    """What was done differently from what was asked, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +81,40 @@ class RenderedSong:
     frames: int
     """Latent frames; one frame is 4096 samples at 44.1 kHz."""
     model_calls: int
-    """Model evaluations of this song, each guided branch counted by itself."""
+    """As in ``DenoisedSong``."""
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
-    """Wall seconds of the micro-batch by stage (``text``, ``diffusion``, ``decode``), device synchronised."""
+    """As in ``DenoisedSong``, and ``decode``."""
     notes: tuple[str, ...] = ()
-    """What was done differently from what was asked, in words."""
+    """As in ``DenoisedSong``."""
 
 
 class Engine(Protocol):
-    """A loaded model. Rendering is a pure function of the request: nothing carries over between songs."""
+    """A loaded model. What it makes is a pure function of the request: nothing carries over between songs."""
 
     label: str
     """How records and tables name the model, such as ``embedded, untrained``."""
+    decodes_beside_denoising: bool
+    """Whether ``decode`` may run in another thread while ``denoise`` runs, and gains by it."""
 
-    def micro_batch_key(self, request: SongRequest) -> tuple[Any, ...]:
-        """Requests with equal keys may be rendered in one call."""
+    def denoise(self, requests: Sequence[SongRequest], on_step: StepCallback | None = None) -> list[DenoisedSong]:
+        """Latents of requests that share a micro-batch key (``engine.load.micro_batch_key``), in the order given."""
         ...
 
-    def render(
-        self, requests: Sequence[SongRequest], sample_rate: int, on_step: StepCallback | None = None
+    def decode(
+        self, songs: Sequence[DenoisedSong], sample_rate: int, decoding: Decoding = Decoding.PLAIN
     ) -> list[RenderedSong]:
-        """Render requests that share a micro-batch key, in the order given.
+        """Audio of songs of one length, in the order given.
 
         ``sample_rate`` is 44100 (native) or any other rate in Hz (resampled).
         """
+        ...
+
+    def offloaded(self) -> AbstractContextManager[None]:
+        """Within it, only the component at work lies on the device, the others in host memory."""
+        ...
+
+    def in_float32(self) -> AbstractContextManager[None]:
+        """Within it, everything is computed in float32; afterwards in the engine's own type again."""
         ...
 
     def describe(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -40,6 +41,8 @@ PUBLISHED_FILES = (
 )
 """What the model needs of the hub repository, relative to the checkpoint's folder."""
 
+_SNAPSHOTS = (f"models--{REPOSITORY.replace('/', '--')}", "snapshots")
+_COMMIT = re.compile("[0-9a-f]{40}")
 MAX_HEADER_BYTES = 100_000_000
 _DOWNLOAD = "fetch it with `python -m acestep_batch download model=v1`"
 _REPLACE = "delete it and fetch it again with `python -m acestep_batch download model=v1`"
@@ -58,7 +61,7 @@ def find_checkpoint(path: Path | None, revision: str = "main") -> Path | None:
     """The checkpoint's folder: ``path`` if given, else the Hugging Face cache's snapshot of ``revision``.
 
     None where the cache has no file of that snapshot. Looks at the disk only; ``HF_HOME`` and ``HF_HUB_CACHE`` are
-    honoured. The snapshot's folder is named by its commit. Whether the folder is whole is ``missing_files``' question.
+    honoured. Whether the folder is whole is ``missing_files``' question.
     """
     if path is not None:
         return path
@@ -69,6 +72,16 @@ def find_checkpoint(path: Path | None, revision: str = "main") -> Path | None:
         if isinstance(cached, str):
             return Path(cached).parents[len(PurePosixPath(name).parts) - 1]
     return None
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit of ``REPOSITORY`` that a checkpoint's folder holds, 40 hexadecimal digits.
+
+    The Hugging Face cache names its snapshots by it. None for any other folder, whatever its name.
+    """
+    folder = folder.resolve()
+    is_snapshot = folder.parts[-3:-1] == _SNAPSHOTS and _COMMIT.fullmatch(folder.name)
+    return folder.name if is_snapshot else None
 
 
 def missing_files(folder: Path, lyric_vocab: Path | None = None) -> list[Problem]:

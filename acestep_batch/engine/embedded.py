@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,14 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import UMT5Config, UMT5EncoderModel
 
-from acestep_batch.engine.base import RenderedSong, SongRequest, StepCallback
-from acestep_batch.engine.embedded_text import (
-    END_ID,
-    LYRIC_VOCAB_SIZE,
-    PAD_ID,
-    embedded_lyric_ids,
-    text_tokenizer_path,
+from acestep_batch.engine.base import Decoding, DenoisedSong, RenderedSong, SongRequest, StepCallback
+from acestep_batch.engine.embedded_sizes import (
+    AUTOENCODER_CONFIG,
+    TEXT_ENCODER_CONFIG,
+    TRANSFORMER_CONFIG,
+    VOCODER_CONFIG,
 )
+from acestep_batch.engine.embedded_text import embedded_lyric_ids, text_tokenizer_path
 from acestep_batch.engine.v1.autoencoder import MusicDecoder
 from acestep_batch.engine.v1.loading import TIED_EMBEDDING
 from acestep_batch.engine.v1.pipeline import V1Engine
@@ -32,55 +33,6 @@ from acestep_batch.engine.v1.vocoder import ADaMoSHiFiGANV1, VocoderConfig, fold
 
 LABEL = "embedded, untrained"
 
-TEXT_WIDTH = 32
-# The depths of transformer and encoders are the published ones: entropy-rectifying guidance counts their layers.
-TRANSFORMER_CONFIG: Mapping[str, Any] = {
-    "num_layers": 24,
-    "inner_dim": 32,
-    "attention_head_dim": 16,
-    "num_attention_heads": 2,
-    "speaker_embedding_dim": 8,
-    "text_embedding_dim": TEXT_WIDTH,
-    "lyric_encoder_vocab_size": LYRIC_VOCAB_SIZE,
-    "lyric_hidden_size": 32,
-    "lyric_encoder_output_size": 32,
-    "lyric_encoder_attention_heads": 2,
-    "lyric_encoder_linear_units": 64,
-    "lyric_encoder_num_blocks": 6,
-}
-TEXT_ENCODER_CONFIG: Mapping[str, Any] = {
-    "d_model": TEXT_WIDTH,
-    "d_kv": 8,
-    "d_ff": 64,
-    "num_layers": 12,
-    "num_heads": 4,
-    "feed_forward_proj": "gated-gelu",
-    "pad_token_id": PAD_ID,
-    "eos_token_id": END_ID,
-}
-AUTOENCODER_CONFIG: Mapping[str, Any] = {
-    "in_channels": 2,
-    "latent_channels": 8,
-    "attention_head_dim": 8,
-    "encoder_block_types": ["ResBlock", "ResBlock", "ResBlock", "EfficientViTBlock"],
-    "decoder_block_types": ["ResBlock", "ResBlock", "ResBlock", "EfficientViTBlock"],
-    "encoder_block_out_channels": [8, 16, 32, 64],
-    "decoder_block_out_channels": [8, 16, 32, 64],
-    "encoder_layers_per_block": [1, 1, 1, 1],
-    "decoder_layers_per_block": [1, 1, 1, 1],
-    "encoder_qkv_multiscales": [[], [], [5], [5]],
-    "decoder_qkv_multiscales": [[], [], [5], [5]],
-    "upsample_block_type": "interpolate",
-    "downsample_block_type": "Conv",
-}
-VOCODER_CONFIG: Mapping[str, Any] = {
-    "depths": [1, 1, 2, 1],
-    "dims": [16, 16, 24, 32],
-    "resblock_kernel_sizes": [3, 5],
-    "resblock_dilation_sizes": [[1, 3, 5], [1, 3, 5]],
-    "num_mels": 32,
-    "upsample_initial_channel": 128,
-}
 GAINS: Mapping[str, float] = {"music_vocoder.head.ups": 1.6, "music_vocoder.head.conv_post": 1.2}
 """Layers that are not of unit gain: they make up for what the activations between them take, and set the loudness."""
 
@@ -92,15 +44,25 @@ class EmbeddedEngine(V1Engine):
     And the order of sums, so the sound, stays that of one thread on any number of cores.
     """
 
-    def render(
-        self, requests: Sequence[SongRequest], sample_rate: int, on_step: StepCallback | None = None
+    def denoise(self, requests: Sequence[SongRequest], on_step: StepCallback | None = None) -> list[DenoisedSong]:
+        with _one_thread():
+            return super().denoise(requests, on_step)
+
+    def decode(
+        self, songs: Sequence[DenoisedSong], sample_rate: int, decoding: Decoding = Decoding.PLAIN
     ) -> list[RenderedSong]:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            return super().render(requests, sample_rate, on_step)
-        finally:
-            torch.set_num_threads(threads)
+        with _one_thread():
+            return super().decode(songs, sample_rate, decoding)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def load_embedded_engine(device: str, dtype: torch.dtype, compile_transformer: bool) -> EmbeddedEngine:

@@ -66,11 +66,11 @@ def build_text_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def embedded_lyric_ids(lyrics: str) -> list[int]:
+def embedded_lyric_ids(lyrics: str, lyrics_language: str | None = None) -> list[int]:
     """Token ids of lyrics, by v1's rule: a start, then every line and its end; a blank line is an end alone.
 
     Structure tags are single tokens in either case, everything else is its UTF-8 bytes. Spaces around a line do not
-    count; nothing else is dropped.
+    count; nothing else is dropped. Bytes are the same in every language: ``lyrics_language`` changes nothing.
     """
     ids = [LYRIC_START]
     for line in lyrics.split("\n"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
-from acestep_batch.engine.base import Engine
+from acestep_batch.engine.base import Engine, SongRequest
+from acestep_batch.engine.v1.batching import sampling_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,14 @@ class EngineKey:
     bf16: bool
     torch_compile: bool
     checkpoint: Path | None
+    revision: str | None
+    """By which the checkpoint was looked up on the hub; None where a folder was given."""
     lyric_vocab: Path | None
+
+
+def micro_batch_key(request: SongRequest) -> Hashable:
+    """Songs with equal keys, of one engine, may be rendered in one call."""
+    return sampling_key(request), request.overlapped_decode
 
 
 def load_engine(key: EngineKey) -> Engine:
@@ -34,7 +43,7 @@ def load_engine(key: EngineKey) -> Engine:
         from acestep_batch.engine.embedded import load_embedded_engine
 
         return load_embedded_engine(key.device, dtype, key.torch_compile)
-    from acestep_batch.engine.checkpoint import LYRIC_VOCAB, describe_files
+    from acestep_batch.engine.checkpoint import LYRIC_VOCAB, commit_of, describe_files
     from acestep_batch.engine.v1.loading import load_engine as load_published
     from acestep_batch.engine.v1.lyrics import LyricTokenizer
 
@@ -47,4 +56,6 @@ def load_engine(key: EngineKey) -> Engine:
         key.torch_compile,
         label=f"ACE-Step v1 ({key.checkpoint.name})",
         files=[dict(facts) for facts in describe_files(key.checkpoint, lyric_vocab=key.lyric_vocab)],
+        revision=key.revision,
+        commit=commit_of(key.checkpoint),
     )

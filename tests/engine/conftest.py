@@ -29,6 +29,7 @@ BASE_REQUEST = SongRequest(
         "[verse]\nNeon lights they flicker bright\nCity hums in dead of night\n\n"
         "[chorus]\nDance with me till morning light"
     ),
+    lyrics_language=None,
     seed=12345,
     audio_duration=3.0,
     infer_step=6,
@@ -46,6 +47,7 @@ BASE_REQUEST = SongRequest(
     guidance_scale_text=0.0,
     guidance_scale_lyric=0.0,
     rng="song",
+    overlapped_decode=False,
 )
 
 
@@ -101,7 +103,7 @@ def text_encoder(checkpoint: Path) -> TextEncoder:
 def lyric_tokenizer() -> LyricTokenizer:
     """Look the recorded token ids up: the tokenizer has tests of its own."""
     ids: dict[str, list[int]] = json.loads((GOLDEN / "lyric_ids.json").read_text(encoding="utf-8"))
-    return ids.__getitem__
+    return lambda lyrics, language: ids[lyrics]
 
 
 @pytest.fixture(scope="session")

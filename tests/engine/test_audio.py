@@ -15,7 +15,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from acestep_batch.engine.v1.at_once import LARGE, SMALL, AtOnce
 from acestep_batch.engine.v1.autoencoder import MusicDecoder, MusicEncoder, build_vocoder, load_decoder, load_encoder
+from acestep_batch.engine.v1.limits import latent_frames
 from acestep_batch.engine.v1.mel import slaney_filterbank
 from acestep_batch.engine.v1.resample import resample
 from acestep_batch.engine.v1.vocoder import ADaMoSHiFiGANV1, VocoderConfig, fold_weight_norm
@@ -71,8 +73,8 @@ def test_decode_equals_the_reference(
 
 @pytest.mark.parametrize("case", ["dec16", "dec33"])
 def test_decoded_mel_equals_the_reference(recorded: dict[str, Tensor], decoder: MusicDecoder, case: str) -> None:
-    mel = decoder.decode_mel(recorded[f"{case}.latent"][0])
-    stored = recorded[f"{case}.mel"][0]
+    mel = decoder.decode_mel(recorded[f"{case}.latent"])
+    stored = recorded[f"{case}.mel"]
     torch.testing.assert_close(mel[..., : stored.shape[-1]], stored, atol=MEL_TOLERANCE, rtol=0)
 
 
@@ -82,6 +84,45 @@ def test_songs_of_a_batch_decode_as_alone(recorded: dict[str, Tensor], decoder: 
     for song, latent, stored in zip(together, latents, recorded["dec_batch.wav44k_every5"], strict=True):
         assert_same_sound(song[:, ::5], stored)
         np.testing.assert_array_equal(song, decoder.decode(latent.unsqueeze(0), 44100)[0])
+
+
+@pytest.mark.parametrize(
+    "at_once",
+    [AtOnce(21, 4096), AtOnce(20, 16), AtOnce(28, 256), AtOnce(1, 4096)],
+    ids=["3 and 1", "2 and 2", "all", "one by one"],
+)
+def test_songs_decoded_together_equal_songs_alone(decoder: MusicDecoder, at_once: AtOnce) -> None:
+    latents = torch.randn(4, 8, 16, 7, generator=torch.Generator().manual_seed(7))
+    sizes: list[int] = []
+
+    def note(_module: object, args: tuple[Tensor]) -> None:
+        sizes.append(len(args[0]))
+
+    with decoder.decoder.register_forward_pre_hook(note):
+        together = decoder.decode_in_groups(latents, 48000, at_once)
+    assert sizes == {28: [4], 21: [3, 1], 20: [2, 2], 1: [1, 1, 1, 1]}[at_once.latent_frames]
+    for song, latent in zip(together, latents, strict=True):
+        np.testing.assert_allclose(song, decoder.decode(latent[None], 48000)[0], atol=1e-4)
+    assert max(np.abs(together[0] - other).max() for other in together[1:]) > 0.1
+
+
+@torch.inference_mode()
+def test_small_windows_give_the_samples_of_the_large(recorded: dict[str, Tensor], decoder: MusicDecoder) -> None:
+    latents = recorded["ovl600.latent"][..., :100]
+    (small,) = decoder.decode(latents, 44100, small_windows=True)
+    (large,) = decoder.decode_in_groups(latents, 44100, LARGE)
+    assert latents.shape[-1] * 8 > SMALL.mel_frames  # several windows against one
+    np.testing.assert_allclose(small, large, atol=1e-4)
+
+
+def test_where_the_networks_are_decides_how_much_is_decoded_at_once() -> None:
+    decoder = load_decoder(DCAE_FOLDER, VOCODER_FOLDER, torch.float32, "cpu")
+    assert decoder.at_once == SMALL
+    moved = decoder.to("meta")
+    assert moved is decoder
+    devices = {tensor.device.type for part in (moved.decoder, moved.vocoder) for tensor in part.state_dict().values()}
+    assert devices == {"meta"}
+    assert moved.at_once == LARGE
 
 
 def test_overlapped_decode_equals_the_references_and_differs_from_the_plain(
@@ -98,11 +139,19 @@ def test_overlapped_decode_equals_the_references_and_differs_from_the_plain(
     assert np.abs(overlapped - plain[:, : overlapped.shape[1]]).max() > 0.1
 
 
+def test_only_songs_over_48_s_are_decoded_in_windows(decoder: MusicDecoder) -> None:
+    longer = torch.randn(1, 8, 16, latent_frames(48.1), generator=torch.Generator().manual_seed(0))
+    at_48_s = longer[..., : latent_frames(48.0)]
+    np.testing.assert_array_equal(decoder.decode_overlapped(at_48_s, 48000), decoder.decode(at_48_s, 48000))
+    (in_windows,) = decoder.decode_overlapped(longer, 48000)
+    assert in_windows.shape[1] == longer.shape[-1] * 4096 * 48000 // 44100  # a plain decode rounds up
+
+
 @pytest.mark.parametrize("n_frames", [1, 60, 64])
-def test_a_song_of_one_window_decodes_the_same_overlapped(decoder: MusicDecoder, n_frames: int) -> None:
+def test_a_song_of_one_window_decodes_the_same_in_windows(decoder: MusicDecoder, n_frames: int) -> None:
     """Up to 512 mel frames nothing overlaps; a shorter song only sees padding behind its end."""
     latents = torch.randn(1, 8, 16, n_frames, generator=torch.Generator().manual_seed(n_frames))
-    (overlapped,) = decoder.decode_overlapped(latents, 44100)
+    (overlapped,) = decoder.decode_windows(latents, 44100)
     (plain,) = decoder.decode(latents, 44100)
     assert overlapped.shape == plain.shape
     untouched = max(0, (n_frames - 4) * 4096)
@@ -194,6 +243,17 @@ def test_resampling_keeps_a_tone(source: int, target: int) -> None:
     expected = torch.sin(2 * torch.pi * 1000 * torch.arange(resampled.shape[-1], dtype=torch.float64) / target)
     inside = slice(50, -50)
     torch.testing.assert_close(resampled[inside], expected[inside], atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("source", "target"), [(44100, 48000), (48000, 44100), (44100, 8000), (44100, 47999)])
+def test_resampling_is_the_sum_under_a_windowed_sinc(source: int, target: int) -> None:
+    audio = torch.randn(2, 700, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    rate = target / source
+    cutoff = 0.99 * min(1.0, rate)
+    output = torch.arange(-(-700 * target // source), dtype=torch.float64)
+    t = (cutoff * (torch.arange(700) - output[:, None] / rate)).clamp(-6, 6)
+    weights = cutoff * torch.sinc(t) * torch.cos(torch.pi * t / 12) ** 2  # [output, source]
+    torch.testing.assert_close(resample(audio, source, target), audio @ weights.T, atol=1e-9, rtol=0)
 
 
 def test_resampling_to_the_same_rate_changes_nothing() -> None:

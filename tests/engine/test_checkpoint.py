@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from acestep_batch.engine.checkpoint import (
     LYRIC_VOCAB,
     PUBLISHED_FILES,
+    commit_of,
     describe_files,
     find_checkpoint,
     missing_files,
@@ -151,6 +152,24 @@ def test_a_cache_that_cannot_be_written_is_only_warned_about(
     cache.write_text("in the way", encoding="utf-8")
     assert len(describe_files(checkpoint, cache)) == len(PUBLISHED_FILES) + 1
     assert "computed again" in caplog.text
+
+
+def test_only_a_snapshot_of_the_published_repository_has_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "hub"
+    snapshot = cache / "models--ACE-Step--ACE-Step-v1-3.5B" / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    monkeypatch.chdir(snapshot)
+    assert commit_of(snapshot) == commit_of(Path()) == COMMIT
+    for other in (
+        tmp_path / COMMIT,
+        snapshot.with_name("main"),
+        snapshot.with_name(COMMIT[:-1]),
+        snapshot / "music_vocoder",
+        cache / "models--somebody--else" / "snapshots" / COMMIT,
+    ):
+        assert commit_of(other) is None, other
 
 
 def test_a_given_path_is_taken_as_it_is(tmp_path: Path) -> None:

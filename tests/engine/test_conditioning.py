@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from acestep_batch.engine.base import SongRequest
-from acestep_batch.engine.v1.conditioning import Branch, Conditioner, LyricTokenizer
+from acestep_batch.engine.v1.batching import Branch
+from acestep_batch.engine.v1.conditioning import Conditioner, LyricTokenizer
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel, Conditioning
 
@@ -87,9 +88,9 @@ def test_each_distinct_text_is_encoded_once(
 ) -> None:
     tokenized: list[str] = []
 
-    def counting(lyrics: str) -> list[int]:
+    def counting(lyrics: str, language: str | None) -> list[int]:
         tokenized.append(lyrics)
-        return lyric_tokenizer(lyrics)
+        return lyric_tokenizer(lyrics, language)
 
     conditioner = Conditioner(transformer, text_encoder, counting)
     for _ in range(2):

@@ -122,6 +122,10 @@ def test_lyrics_can_be_read_back_from_their_ids(lines: list[str]) -> None:
     assert b"".join(pieces).decode() == expected
 
 
+def test_bytes_are_the_same_in_every_language() -> None:
+    assert embedded_lyric_ids("[verse]\n愛 12", "ja") == embedded_lyric_ids("[verse]\n愛 12")
+
+
 def test_half_a_character_is_kept_too() -> None:
     assert len(embedded_lyric_ids("\ud800")) == 5
 

@@ -80,4 +80,4 @@ def test_decoder_weights_that_do_not_fit_are_refused(checkpoint: Path, tmp_path:
     weights = "diffusion_pytorch_model.safetensors"
     changed(checkpoint / component, folder / component, weights, lambda tensors: tensors.popitem())
     with pytest.raises(Refused, match=f"(?s){component}.*Missing key"):
-        load_engine(folder, lambda lyrics: [1], "cpu", torch.float32, False, "tiny", [])
+        load_engine(folder, lambda lyrics, language: [1], "cpu", torch.float32, False, "tiny", [])

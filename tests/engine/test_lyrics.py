@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tiny_v1 import letter_vocabulary
+from tokenizers import Tokenizer, models
 
+from acestep_batch.engine.v1.limits import LYRIC_LANGUAGES
 from acestep_batch.engine.v1.lyric_chinese import cardinal, spell_chinese
-from acestep_batch.engine.v1.lyric_cleaning import LYRIC_LANGUAGES, clean_line
+from acestep_batch.engine.v1.lyric_cleaning import clean_line
 from acestep_batch.engine.v1.lyric_language import detect_language
-from acestep_batch.engine.v1.lyrics import LyricTokenizer, prepare_line
+from acestep_batch.engine.v1.lyrics import LyricTokenizer, lyric_problems, prepare_line
 from acestep_batch.problems import Refused
 
 GOLDEN: dict[str, list[dict[str, Any]]] = json.loads(
@@ -123,24 +125,17 @@ def test_any_text_has_a_language_and_can_be_cleaned_in_all(text: str, language: 
     assert language in {"hi", "ja"} or ('"' not in cleaned and "  " not in cleaned)
 
 
-def test_importing_loads_neither_torch_nor_the_cleaning_libraries() -> None:
+@pytest.mark.parametrize("module", ["acestep_batch.engine.v1.lyrics", "acestep_batch.schema"])
+def test_importing_loads_neither_torch_nor_the_cleaning_libraries(module: str) -> None:
     heavy = {"torch", "tokenizers", "py3langid", "num2words", "pypinyin", "cutlet", "hangul_romanize"}
-    code = f"import sys, acestep_batch.engine.v1.lyrics; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 @pytest.fixture
 def letters(tmp_path: Path) -> LyricTokenizer:
-    """A vocabulary of the published form that knows single letters only."""
-    special = ["[STOP]", "[UNK]", "[SPACE]", "[START]", "[zh-cn]", "[verse]"]
-    special += [f"[{language}]" for language in LYRIC_LANGUAGES if language != "zh"]
-    entries = {token: id_ for id_, token in enumerate([*special, *"abcdefghijklmnopqrstuvwxyz"])}
-    vocabulary = Tokenizer(models.BPE(entries, [], unk_token="[UNK]"))
-    vocabulary.pre_tokenizer = pre_tokenizers.Whitespace()
-    vocabulary.add_special_tokens(special)
-    vocabulary.save(str(tmp_path / "vocab.json"))
-    return LyricTokenizer(tmp_path / "vocab.json")
+    return LyricTokenizer(letter_vocabulary(tmp_path / "vocab.json"))
 
 
 def test_every_line_ends_with_the_space_token_and_blank_lines_are_nothing_else(letters: LyricTokenizer) -> None:
@@ -157,8 +152,31 @@ def test_lyrics_language_overrides_detection_but_not_structure_tags(letters: Lyr
 def test_every_line_that_cannot_be_tokenized_is_named(letters: LyricTokenizer) -> None:
     with pytest.raises(Refused) as refused:
         letters("la la\nhalf \ud83d a character\nla\n\udc00", "en")
-    assert [problem.where for problem in refused.value.problems] == ["lyrics line 2", "lyrics line 4"]
-    assert "'half \\ud83d a character'" in str(refused.value)
+    first, second = map(str, refused.value.problems)
+    assert first.startswith("lyrics: line 2: 'half \\ud83d a character' cannot be tokenized (")
+    assert second.startswith("lyrics: line 4: ")
+
+
+UNREADABLE = "゛っゝ"
+"""A line that cutlet 0.5.2 fails on."""
+
+
+def test_lines_that_a_cleaning_library_fails_on_are_named_without_a_vocabulary(letters: LyricTokenizer) -> None:
+    lyrics = f"[verse]\nかわいい\n\n{UNREADABLE}\n  {UNREADABLE * 40}\n"
+    problems = lyric_problems(lyrics)
+    assert [problem.where for problem in problems] == ["lyrics", "lyrics"]
+    assert problems[0].message.startswith(f"line 4: '{UNREADABLE}' cannot be tokenized (KeyError: ")
+    assert problems[1].message.startswith(f"line 5: '{UNREADABLE * 20}...' cannot be tokenized (KeyError: ")
+    assert "lyrics_language" in problems[0].remedy
+    with pytest.raises(Refused) as refused:
+        letters(lyrics)
+    assert list(refused.value.problems) == problems
+
+
+def test_another_language_can_read_what_the_detected_one_cannot(letters: LyricTokenizer) -> None:
+    assert lyric_problems(UNREADABLE, "ja") == lyric_problems(UNREADABLE)
+    assert lyric_problems(UNREADABLE, "zh") == []
+    assert letters.line(UNREADABLE, "zh").language == "zh"
 
 
 def test_an_unknown_language_is_refused_with_the_known_ones(letters: LyricTokenizer) -> None:

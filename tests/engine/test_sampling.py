@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from acestep_batch.engine.base import SongRequest, StepCallback
+from acestep_batch.engine.v1.batching import branches, model_calls, sampling_key
 from acestep_batch.engine.v1.conditioning import Conditioner
-from acestep_batch.engine.v1.sampling import batch_noise, branches, denoise, model_calls, sampling_key
+from acestep_batch.engine.v1.sampling import batch_noise, denoise
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
@@ -31,8 +32,9 @@ def requests_of(case: dict[str, Any]) -> list[SongRequest]:
     """The songs of a golden case, one for each of its seeds."""
     names = {field.name for field in fields(SongRequest)}
     settings = {name: value for name, value in case["params"].items() if name in names}
+    settings["lyrics_language"] = None
     settings["oss_steps"] = tuple(int(step) for step in settings["oss_steps"].split(",") if step)
-    return [SongRequest(**settings, seed=seed, rng="song") for seed in case["actual_seeds"]]
+    return [SongRequest(**settings, seed=seed, rng="song", overlapped_decode=False) for seed in case["actual_seeds"]]
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +67,11 @@ def test_noise_and_model_calls_equal_reference(
     inputs: list[Tensor] = []
 
     def record(_module: object, args: tuple[Any, ...]) -> None:
-        latents, time, conditioning = args
+        latents, times, conditioning = args
         names = [branch.value for branch in branches(requests[0])]
         weakened = (conditioning.query_scale < 1).flatten().tolist()
         for item in range(0, len(latents), len(requests)):
-            calls.append((time.item(), names[item // len(requests)], weakened[item]))
+            calls.append((times.timesteps.item(), names[item // len(requests)], weakened[item]))
         inputs.append(latents[: len(requests)])
 
     with transformer.register_forward_pre_hook(record):
@@ -118,6 +120,19 @@ def test_the_same_request_gives_the_same_bits(render: Render, make_request: Make
 def test_reference_draws_on_the_cpu_in_float32_are_the_songs_own(render: Render, make_request: MakeRequest) -> None:
     request = make_request(scheduler_type="pingpong")
     assert torch.equal(render([request]), render([replace(request, rng="reference")]))
+
+
+def test_time_is_embedded_once_for_all_calls(
+    render: Render, transformer: ACEStepTransformer2DModel, make_request: MakeRequest
+) -> None:
+    embedded: list[int] = []
+
+    def note(_module: object, args: tuple[Tensor]) -> None:
+        embedded.append(len(args[0]))
+
+    with transformer.t_block.register_forward_pre_hook(note):
+        render([make_request(scheduler_type="heun", seed=seed) for seed in (1, 2)])
+    assert embedded == [2 * 6 - 1]
 
 
 def test_steps_are_reported_and_can_cancel(render: Render, make_request: MakeRequest) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from acestep_batch.engine.v1.transformer import UNUSED_PARAMETERS, ACEStepTransformer2DModel, Conditioning
+from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel, Conditioning
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
 CASES = json.loads((GOLDEN / "c_transformer.json").read_text(encoding="utf-8"))["cases"]
@@ -33,15 +32,16 @@ def condition(transformer: ACEStepTransformer2DModel, case: dict[str, Tensor], e
     return transformer.condition(case["out"], None if mask.all() else mask, scale)
 
 
-def test_parameters_are_the_published_ones_less_the_unused() -> None:
-    with torch.device("meta"):
-        model = ACEStepTransformer2DModel()
-    ours = {name: ",".join(map(str, tensor.shape)) for name, tensor in model.state_dict().items()}
-    rows = (GOLDEN / "transformer_keys.tsv").read_text(encoding="utf-8").splitlines()
-    published = dict(row.split("\t") for row in rows)
-    unused = {name for name in published if re.fullmatch(UNUSED_PARAMETERS, name)}
-    assert ours == {name: shape for name, shape in published.items() if name not in unused}
-    assert len(unused) == 24 * 8 + 12
+def predict(
+    transformer: ACEStepTransformer2DModel,
+    case: dict[str, Tensor],
+    conditioning: Conditioning,
+    frame_mask: Tensor | None = None,
+) -> Tensor:
+    """The velocity of a recorded call, whose items have times of their own."""
+    times = transformer.embed_times(case["timestep"], case["x"].shape[-1])
+    velocity: Tensor = transformer(case["x"], times, conditioning, frame_mask)
+    return velocity
 
 
 @pytest.mark.parametrize("case", ENCODE, ids=lambda case: case["id"])
@@ -58,8 +58,8 @@ def test_encode_equals_reference(case: dict[str, Any], transformer: ACEStepTrans
 def test_decode_equals_reference(case: dict[str, Any], transformer: ACEStepTransformer2DModel, golden: Golden) -> None:
     given = golden("c_transformer", case["id"])
     conditioning = condition(transformer, golden("c_transformer", case["encoder"]), case["erg_diffusion"])
-    frame_mask = given["attention_mask"]
-    velocity = transformer(given["x"], given["timestep"], conditioning, None if frame_mask.all() else frame_mask.bool())
+    frame_mask = given["attention_mask"].bool()
+    velocity = predict(transformer, given, conditioning, None if frame_mask.all() else frame_mask)
     assert_equals_reference(velocity, given["out"])
 
 
@@ -70,8 +70,8 @@ def test_all_true_masks_change_nothing(transformer: ACEStepTransformer2DModel, g
     nothing_padded = torch.ones(encoded["out"].shape[:2], dtype=torch.bool)
     masked = transformer.condition(encoded["out"], nothing_padded, torch.ones(1))
     torch.testing.assert_close(
-        transformer(case["x"], case["timestep"], plain),
-        transformer(case["x"], case["timestep"], masked, torch.ones(1, 32, dtype=torch.bool)),
+        predict(transformer, case, plain),
+        predict(transformer, case, masked, torch.ones(1, 32, dtype=torch.bool)),
         rtol=0,
         atol=1e-5,
     )
@@ -84,20 +84,36 @@ def test_items_of_a_batch_are_independent(transformer: ACEStepTransformer2DModel
     states = torch.randn(3, 7, transformer.config.inner_dim, generator=generator)
     lengths, query_scale = torch.tensor([7, 4, 5]), torch.tensor([1.0, ERG_TAU, 1.0])
     mask = torch.arange(7) < lengths[:, None]
-    time = torch.tensor([500.0])
-    batch = transformer(latents, time, transformer.condition(states, mask, query_scale))
+    times = transformer.embed_times(torch.tensor([500.0]), 9)
+    batch = transformer(latents, times, transformer.condition(states, mask, query_scale))
     for item, length in enumerate(lengths.tolist()):
         one = slice(item, item + 1)
         alone = transformer.condition(states[one, :length], None, query_scale[one])
-        torch.testing.assert_close(transformer(latents[one], time, alone), batch[one], rtol=0, atol=1e-5)
+        torch.testing.assert_close(transformer(latents[one], times, alone), batch[one], rtol=0, atol=1e-5)
 
 
 @torch.inference_mode()
 def test_first_items_of_a_conditioning(transformer: ACEStepTransformer2DModel, golden: Golden) -> None:
     case = golden("c_transformer", "dec.batch")
     whole = condition(transformer, golden("c_transformer", "enc.batch_masks"), erg=False)
-    first = transformer(case["x"][:1], case["timestep"][:1], whole.first(1))
+    first = predict(transformer, {name: tensor[:1] for name, tensor in case.items()}, whole.first(1))
     assert_equals_reference(first, case["out"][:1])
+
+
+@torch.inference_mode()
+def test_a_call_of_a_schedule_equals_the_call_alone(transformer: ACEStepTransformer2DModel) -> None:
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(2, 8, 16, 9, generator=generator)
+    states = torch.randn(2, 7, transformer.config.inner_dim, generator=generator)
+    conditioning = transformer.condition(states, None, torch.ones(2))
+    timesteps = torch.tensor([1000.0, 730.5, 8.9286])
+    schedule = transformer.embed_times(timesteps, 9)
+    assert schedule.modulation.shape == (3, 6, transformer.config.inner_dim)
+    velocities = [transformer(latents, schedule.at(call), conditioning) for call in range(3)]
+    for velocity, timestep in zip(velocities, timesteps, strict=True):
+        alone = transformer.embed_times(timestep[None], 9)
+        torch.testing.assert_close(velocity, transformer(latents, alone, conditioning), rtol=0, atol=1e-5)
+    assert (velocities[0] - velocities[2]).abs().max() > 1e-2
 
 
 @torch.inference_mode()
@@ -107,7 +123,7 @@ def test_blocks_compile_as_one_graph(transformer: ACEStepTransformer2DModel, gol
     for name in ("dec.w7", "dec.w32_erg"):
         case, erg = golden("c_transformer", name), name.endswith("erg")
         encoded = golden("c_transformer", "enc.basic_erg" if erg else "enc.basic")
-        assert_equals_reference(compiled(case["x"], case["timestep"], condition(compiled, encoded, erg)), case["out"])
+        assert_equals_reference(predict(compiled, case, condition(compiled, encoded, erg)), case["out"])
 
 
 def test_sizes_that_do_not_fit_are_named() -> None:

@@ -53,8 +53,8 @@ def _check_decode(
 ) -> Iterator[Check]:
     theirs, latents = tensors_of(tensors, case.name), tensors[latents_name]
     if "mel" in theirs or "mel_raw" in theirs:
-        yield from _check_mel(case, torch.stack([decoder.decode_mel(song) for song in latents]), theirs)
-    decode = decoder.decode_overlapped if recorded["kind"] == "decode_overlap" else decoder.decode
+        yield from _check_mel(case, decoder.decode_mel(latents), theirs)
+    decode = decoder.decode_windows if recorded["kind"] == "decode_overlap" else decoder.decode
     waves: dict[int, Tensor] = {}
     for name, stored in theirs.items():
         if name in {"latent", "mel", "mel_raw"}:

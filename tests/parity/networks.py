@@ -54,8 +54,9 @@ def _check_decode(
     states, mask = encoded["out"], encoded["out_mask"].bool()
     query_scale = torch.full((len(states),), ERG_TAU if recorded["erg_diffusion"] else 1.0)
     conditioning = transformer.condition(states, None if mask.all() else mask, query_scale)
+    times = transformer.embed_times(theirs["timestep"], theirs["x"].shape[-1])
     frames = theirs["attention_mask"].bool()
-    velocity = transformer(theirs["x"], theirs["timestep"], conditioning, None if frames.all() else frames)
+    velocity = transformer(theirs["x"], times, conditioning, None if frames.all() else frames)
     yield case.check("velocity", relative(velocity, theirs["out"]), RELATIVE)
 
 

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from acestep_batch.engine.base import RenderedSong, SongRequest
+from acestep_batch.engine.v1.batching import branches
 from acestep_batch.engine.v1.conditioning import Conditioner, LyricTokenizer
 from acestep_batch.engine.v1.limits import crash_reason
 from acestep_batch.engine.v1.loading import load_engine, load_text_encoder, load_transformer
 from acestep_batch.engine.v1.lyrics import LyricTokenizer as PublishedTokenizer
 from acestep_batch.engine.v1.pipeline import V1Engine
-from acestep_batch.engine.v1.sampling import branches, denoise
+from acestep_batch.engine.v1.sampling import denoise
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
 
 from .checks import (
@@ -75,8 +76,8 @@ def song_stage(pack: Path, lyric_vocab: Path | None) -> Iterator[Check]:
     recorded_ids = {case["lyrics"]: case["ids"] for case in read_cases(pack, LYRICS)}
     tokenizer = None if lyric_vocab is None else PublishedTokenizer(lyric_vocab)
 
-    def token_ids(lyrics: str) -> list[int]:
-        return recorded_ids[lyrics] if tokenizer is None or lyrics in recorded_ids else tokenizer(lyrics)
+    def token_ids(lyrics: str, language: str | None) -> list[int]:
+        return recorded_ids[lyrics] if tokenizer is None or lyrics in recorded_ids else tokenizer(lyrics, language)
 
     components = load_components(pack / "checkpoint", token_ids)
     for recorded in cases:
@@ -111,10 +112,11 @@ def denoise_and_watch(components: Components, requests: list[SongRequest]) -> De
     calls: list[Call] = []
 
     def watch(_module: object, args: tuple[Any, ...]) -> None:
-        latents, timestep, conditioning = args
+        latents, times, conditioning = args
         weakened = (conditioning.query_scale < 1).flatten().tolist()
+        timestep = round(times.timesteps.item(), TIMESTEP_DECIMALS)
         for item in range(0, len(latents), len(requests)):
-            calls.append([round(timestep.item(), TIMESTEP_DECIMALS), names[item // len(requests)], weakened[item]])
+            calls.append([timestep, names[item // len(requests)], weakened[item]])
         inputs.append(latents[: len(requests)].clone())
 
     conditioning = components.conditioner.conditioning(requests, branches(requests[0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from acestep_batch.engine.v1.at_once import SMALL, AtOnce, suited_to
+from acestep_batch.engine.v1.limits import latent_frames
 from acestep_batch.engine.v1.resample import resample
 from acestep_batch.engine.v1.vocoder import ADaMoSHiFiGANV1, VocoderConfig, fold_weight_norm
 
@@ -23,11 +25,8 @@ MEL_MIN, MEL_MAX = -11.0, 3.0
 """Range of the log-mel values that the autoencoder sees as -1 to 1."""
 MEL_FRAMES_PER_LATENT = 8
 
-VOCODER_WINDOW_CPU, VOCODER_WINDOW = 256, 4096
-"""Mel frames that the vocoder turns into samples at once. On a CPU few, so that the layers between stay in the caches
-and the allocator reuses their memory: for a whole song it maps and clears new pages for every layer, which takes longer
-than the sums. Elsewhere as many as bound the memory, to give the device enough to do at once."""
-
+OVERLAPPED_FRAMES = latent_frames(48.0)
+"""Songs up to this length are decoded plainly when windows are asked for, as in the reference implementation."""
 LATENT_WINDOW, LATENT_HOP = 512, 256
 LATENT_WINDOW_TRIM = (LATENT_WINDOW - LATENT_HOP) * MEL_FRAMES_PER_LATENT // 2
 MEL_WINDOW, MEL_HOP = 512, 508
@@ -37,53 +36,71 @@ middle; the waveforms of mel windows overlap by 2048 samples, of which these are
 
 
 class MusicDecoder:
-    """Latents to audio.
-
-    The two channels of a song are one vocoder batch. Songs are decoded one after another: a song of minutes fills the
-    device by itself, memory stays that of one song, and no song's samples depend on its batch.
-    """
+    """Latents to audio."""
 
     def __init__(self, dcae: AutoencoderDC, vocoder: ADaMoSHiFiGANV1, dtype: torch.dtype, device: str) -> None:
         self.decoder = dcae.decoder.to(device, dtype)
         self.vocoder = vocoder.to(device, dtype)
-        self.vocoder_window = VOCODER_WINDOW_CPU if torch.device(device).type == "cpu" else VOCODER_WINDOW
 
-    @torch.inference_mode()
-    def decode(self, latents: Tensor, sample_rate: int) -> list[np.ndarray]:
+    def to(self, target: str | torch.device | torch.dtype) -> Self:
+        """Move both networks to a device, or cast them."""
+        self.decoder.to(target)
+        self.vocoder.to(target)
+        return self
+
+    @property
+    def at_once(self) -> AtOnce:
+        """What suits the device that the networks are on."""
+        return suited_to(_first_parameter(self.decoder).device.type)
+
+    def decode(self, latents: Tensor, sample_rate: int, small_windows: bool = False) -> list[np.ndarray]:
         """Latents ``[B, 8, 16, F]`` -> B arrays ``[2, N]`` float32 at ``sample_rate`` Hz, in about (-1, 1).
 
         N is ``F * 4096`` at 44100 Hz, the native rate, and ``ceil(F * 4096 * sample_rate / 44100)`` otherwise, when
-        the audio is resampled in float32 on the CPU.
+        the audio is resampled in float32 on the CPU. ``small_windows`` takes the least memory, on a CPU as always.
         """
-        return [self._at_rate(self._waveform(self.decode_mel(song)), sample_rate) for song in latents]
+        return self.decode_in_groups(latents, sample_rate, SMALL if small_windows else self.at_once)
 
     @torch.inference_mode()
-    def decode_overlapped(self, latents: Tensor, sample_rate: int) -> list[np.ndarray]:
-        """Like ``decode``, in overlapping windows, which bounds the memory of both networks.
+    def decode_in_groups(self, latents: Tensor, sample_rate: int, at_once: AtOnce) -> list[np.ndarray]:
+        """Like ``decode``, with as many songs in a pass as ``at_once`` allows."""
+        groups = latents.split(at_once.songs(latents.shape[-1]))
+        waveforms = (self._waveform(self.decode_mel(group), at_once.mel_frames) for group in groups)
+        return [self._at_rate(song, sample_rate) for group in waveforms for song in group]
 
-        The reference offers this for songs over 48 s. Its result differs slightly from the plain decode, and
-        N is rounded down.
+    def decode_overlapped(self, latents: Tensor, sample_rate: int) -> list[np.ndarray]:
+        """Like ``decode``, but songs over 48 s (``OVERLAPPED_FRAMES``) by ``decode_windows``."""
+        if latents.shape[-1] <= OVERLAPPED_FRAMES:
+            return self.decode(latents, sample_rate)
+        return self.decode_windows(latents, sample_rate)
+
+    @torch.inference_mode()
+    def decode_windows(self, latents: Tensor, sample_rate: int) -> list[np.ndarray]:
+        """Like ``decode``, in overlapping windows, song by song, which bounds the memory of both networks.
+
+        The result differs slightly from the plain decode, and N is rounded down.
         """
         n_samples = latents.shape[-1] * MEL_FRAMES_PER_LATENT * self.vocoder.config.hop_length
         n_resampled = n_samples * sample_rate // self.vocoder.config.sampling_rate
         return [
             self._at_rate(self._windowed_waveform(self._windowed_mel(song)), sample_rate)[:, :n_resampled]
-            for song in latents
+            for song in latents.split(1)
         ]
 
     @torch.inference_mode()
     def decode_mel(self, latents: Tensor) -> Tensor:
-        """One song's latents ``[8, 16, F]`` -> log-mel of both channels ``[2, 128, 8 * F]``, float32."""
+        """Latents ``[B, 8, 16, F]`` -> log-mel of both channels ``[B, 2, 128, 8 * F]``, float32."""
         z = latents.float() / LATENT_SCALE + LATENT_SHIFT
-        pixels = self.decoder(z.unsqueeze(0).to(_first_parameter(self.decoder))).squeeze(0).float()
+        pixels = self.decoder(z.to(_first_parameter(self.decoder))).float()
         return (pixels * 0.5 + 0.5) * (MEL_MAX - MEL_MIN) + MEL_MIN
 
-    def _waveform(self, mel: Tensor) -> Tensor:
-        """Log-mel ``[2, 128, T]`` -> samples ``[2, T * 512]``, float32."""
-        waveform: Tensor = self.vocoder(mel.to(_first_parameter(self.vocoder)), self.vocoder_window)
-        return waveform.float()
+    def _waveform(self, mel: Tensor, window: int) -> Tensor:
+        """Log-mel ``[B, 2, 128, T]`` -> samples ``[B, 2, T * 512]``, float32, ``window`` mel frames at a time."""
+        waveforms: Tensor = self.vocoder(mel.flatten(0, 1).to(_first_parameter(self.vocoder)), window)
+        return waveforms.unflatten(0, mel.shape[:2]).float()
 
     def _windowed_mel(self, latents: Tensor) -> Tensor:
+        """One song's latents ``[1, 8, 16, F]`` -> log-mel ``[1, 2, 128, 8 * F]``."""
         n_frames = latents.shape[-1]
         pieces = []
         for start in range(0, max(n_frames - LATENT_WINDOW, 0) + LATENT_HOP, LATENT_HOP):
@@ -94,15 +111,16 @@ class MusicDecoder:
         return torch.cat(pieces, dim=-1)
 
     def _windowed_waveform(self, mel: Tensor) -> Tensor:
+        """Log-mel ``[1, 2, 128, T]`` -> samples ``[2, T * 512]``."""
         n_mel = mel.shape[-1]
         hop_length = self.vocoder.config.hop_length
         block_length = MEL_WINDOW * hop_length
         ramp = torch.arange(block_length, device=mel.device) - CROSSFADE_START
         fade_in = (ramp / (CROSSFADE_LENGTH - 1)).clamp(0, 1)
-        audio = mel.new_zeros(mel.shape[0], (n_mel + MEL_WINDOW) * hop_length)
+        audio = mel.new_zeros(2, (n_mel + MEL_WINDOW) * hop_length)
         for start in range(0, max(n_mel - MEL_WINDOW, 0) + MEL_HOP, MEL_HOP):
             window = mel[..., start : start + MEL_WINDOW]
-            block = self._waveform(F.pad(window, (0, MEL_WINDOW - window.shape[-1])))
+            block = self._waveform(F.pad(window, (0, MEL_WINDOW - window.shape[-1])), self.at_once.mel_frames)[0]
             here = audio[:, start * hop_length :][:, :block_length]
             here.lerp_(block, fade_in if start > 0 else torch.ones_like(fade_in))
         return audio[:, : n_mel * hop_length]

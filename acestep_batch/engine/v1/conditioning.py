@@ -8,66 +8,47 @@ d612523).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import Enum
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from acestep_batch.engine.base import SongRequest
+from acestep_batch.engine.v1.batching import Branch
+from acestep_batch.engine.v1.encodings import Encodings
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel, Conditioning
 
-LyricTokenizer = Callable[[str], list[int]]
-"""Lyrics that are not empty to token ids."""
+LyricTokenizer = Callable[[str, str | None], list[int]]
+"""Lyrics that are not empty, and their language (None: detected line by line), to token ids."""
 
 ERG_TAU = 0.01
 """The factor on the queries that ERG weakens."""
-
-CACHED_TEXTS = 64
-
-
-class Branch(Enum):
-    """One evaluation of the model for a song; guidance combines several."""
-
-    COND = "cond"
-    TEXT_ONLY = "text_only"
-    UNCOND = "uncond"
 
 
 class Conditioner:
     """Encodes songs for the transformer, each distinct text once.
 
-    Songs are encoded one by one, so that no vector depends on the songs beside it. The encodings of recent texts are
-    kept; they hold for the weights that the models had, so changed weights need a new ``Conditioner``.
+    Songs are encoded one by one, so that no vector depends on the songs beside it.
     """
 
     def __init__(
         self, transformer: ACEStepTransformer2DModel, text_encoder: TextEncoder, lyric_tokenizer: LyricTokenizer
     ) -> None:
         self._transformer = transformer
+        self._text_encoder = text_encoder
+        self._lyric_tokenizer = lyric_tokenizer
+        self._encodings = Encodings()
 
-        @lru_cache(CACHED_TEXTS)
-        def encode_text(prompt: str, query_scale: float) -> Tensor:  # [1, T, C]
-            return text_encoder.encode([prompt], query_scale)[0]
+    def encode_prompts(self, requests: Sequence[SongRequest], branches: Sequence[Branch]) -> None:
+        """Encode the prompts ahead, so that ``conditioning`` needs the transformer alone."""
+        for branch in branches:
+            for request in requests:
+                self._text(request, branch)
 
-        @lru_cache(CACHED_TEXTS)
-        def tokenize_lyrics(lyrics: str) -> Tensor:  # [1, L]
-            return torch.tensor([lyric_tokenizer(lyrics)], device=transformer.device)
-
-        @lru_cache(CACHED_TEXTS)
-        def encode_lyrics(lyrics: str, query_scale: float) -> Tensor:  # [1, L, D]
-            return transformer.encode_lyrics(tokenize_lyrics(lyrics), query_scale=query_scale)
-
-        @lru_cache(CACHED_TEXTS)
-        def encode_null_lyrics(length: int) -> Tensor:  # [1, L, D]
-            return transformer.encode_lyrics(torch.zeros(1, length, dtype=torch.long, device=transformer.device))
-
-        self._encode_text = encode_text
-        self._tokenize_lyrics = tokenize_lyrics
-        self._encode_lyrics = encode_lyrics
-        self._encode_null_lyrics = encode_null_lyrics
+    def forget(self) -> None:
+        """Drop all encodings; after the weights have changed."""
+        self._encodings.clear()
 
     def conditioning(self, requests: Sequence[SongRequest], branches: Sequence[Branch]) -> Conditioning:
         """Keys and values of all songs of the first branch, then of the second, and so on."""
@@ -82,26 +63,43 @@ class Conditioner:
 
     def _states(self, request: SongRequest, branch: Branch) -> Tensor:
         """[1, S, D] of one branch; S is the same for all branches of a song."""
-        text = self._text(request, branch)
+        device = self._transformer.device
+        text, lyrics = self._text(request, branch).to(device), self._lyrics(request, branch).to(device)
         speaker = text.new_zeros(1, self._transformer.speaker_embedder.in_features)
-        return self._transformer.join(speaker, text, self._lyrics(request, branch))
+        return self._transformer.join(speaker, text, lyrics)
 
-    def _text(self, request: SongRequest, branch: Branch) -> Tensor:
-        text = self._encode_text(request.prompt, 1.0)
+    def _text(self, request: SongRequest, branch: Branch) -> Tensor:  # [1, T, C]
+        text = self._encoded_text(request, 1.0)
         if branch is not Branch.UNCOND:
             return text
         # The weakened prompt is used with weakened lyrics only; by itself, use_erg_tag has no effect.
         if request.use_erg_tag and request.use_erg_lyric:
-            return self._encode_text(request.prompt, ERG_TAU)
+            return self._encoded_text(request, ERG_TAU)
         return torch.zeros_like(text)
 
-    def _lyrics(self, request: SongRequest, branch: Branch) -> Tensor:
+    def _encoded_text(self, request: SongRequest, query_scale: float) -> Tensor:
+        key = ("text", request.prompt, query_scale)
+        return self._encodings.get(key, lambda: self._text_encoder.encode([request.prompt], query_scale)[0])
+
+    def _lyrics(self, request: SongRequest, branch: Branch) -> Tensor:  # [1, L, D]
+        model = self._transformer
         if not request.lyrics:
             # The reference puts one masked token here, which weighs nothing: as good as none.
-            model = self._transformer
             return torch.zeros(1, 0, model.lyric_proj.out_features, device=model.device, dtype=model.dtype)
-        if branch is Branch.COND:
-            return self._encode_lyrics(request.lyrics, 1.0)
-        if request.use_erg_lyric:
-            return self._encode_lyrics(request.lyrics, ERG_TAU)
-        return self._encode_null_lyrics(self._tokenize_lyrics(request.lyrics).shape[1])
+        if branch is Branch.COND or request.use_erg_lyric:
+            scale = 1.0 if branch is Branch.COND else ERG_TAU
+            key = ("lyrics", request.lyrics, request.lyrics_language, scale)
+            return self._encodings.get(key, lambda: self._encode_lyrics(self._lyric_ids(request), scale))
+        length = self._lyric_ids(request).shape[1]
+        return self._encodings.get(
+            ("no lyrics", length), lambda: self._encode_lyrics(torch.zeros(1, length, dtype=torch.long), 1.0)
+        )
+
+    def _lyric_ids(self, request: SongRequest) -> Tensor:  # [1, L]
+        key = ("lyric ids", request.lyrics, request.lyrics_language)
+        return self._encodings.get(
+            key, lambda: torch.tensor([self._lyric_tokenizer(request.lyrics, request.lyrics_language)])
+        )
+
+    def _encode_lyrics(self, ids: Tensor, query_scale: float) -> Tensor:
+        return self._transformer.encode_lyrics(ids.to(self._transformer.device), query_scale=query_scale)

@@ -45,11 +45,6 @@ def guide(
             raise ValueError(f"cfg_type: {unknown!r} is not one of apg, cfg, cfg_star")
 
 
-def has_double_condition(request: SongRequest) -> bool:
-    """Whether text and lyrics have scales of their own, which then replace ``guidance_scale`` and ``cfg_type``."""
-    return request.guidance_scale_text > 1.0 and request.guidance_scale_lyric > 1.0
-
-
 def guidance_scale_at(request: SongRequest, call: int) -> float:
     """The scale at model call ``call``, which must be guided: falls linearly with ``guidance_interval_decay``.
 

@@ -10,6 +10,8 @@ SAMPLES_PER_FRAME = 4096
 """512 samples for each spectrogram column, 8 columns for each latent frame."""
 PROMPT_TOKENS = 256
 """Tokens of a prompt that the text encoder reads; the rest is cut off."""
+LYRIC_LANGUAGES = ("ar", "cs", "de", "en", "es", "fr", "hi", "hu", "it", "ja", "ko", "nl", "pl", "pt", "ru", "tr", "zh")
+"""The languages that the lyric encoder has a token for; lines in any other one are written as English."""
 
 
 class StepSettings(Protocol):

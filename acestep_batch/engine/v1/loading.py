@@ -33,11 +33,16 @@ def load_engine(
     compile_transformer: bool,
     label: str,
     files: Sequence[dict[str, Any]],
+    revision: str | None = None,
+    commit: str | None = None,
 ) -> V1Engine:
     """An engine from a folder in the published layout.
 
-    The folder holds ``ace_step_transformer``, ``umt5-base``, ``music_dcae_f8c8`` and ``music_vocoder``. ``files``
-    describes the weight files for the record. Raises ``Refused`` where a file does not fit the architecture.
+    The folder holds ``ace_step_transformer``, ``umt5-base``, ``music_dcae_f8c8`` and ``music_vocoder``. ``files``,
+    ``revision`` and ``commit`` say for the record where the weights came from.
+
+    Raises:
+        Refused: a file does not fit the architecture.
     """
     dcae, vocoder = checkpoint_folder / "music_dcae_f8c8", checkpoint_folder / "music_vocoder"
     try:
@@ -53,6 +58,8 @@ def load_engine(
         label=label,
         compile_transformer=compile_transformer,
         files=files,
+        revision=revision,
+        commit=commit,
     )
 
 

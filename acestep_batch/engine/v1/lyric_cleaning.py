@@ -13,9 +13,6 @@ from typing import Any
 from .lyric_chinese import spell_chinese
 from .lyric_words import ABBREVIATIONS, CENTS_JOINT, ORDINAL_ENDINGS, SYMBOLS
 
-LYRIC_LANGUAGES = ("ar", "cs", "de", "en", "es", "fr", "hi", "hu", "it", "ja", "ko", "nl", "pl", "pt", "ru", "tr", "zh")
-"""The languages that have a token of their own; every other one is written as English."""
-
 _CURRENCIES = {"£": "GBP", "$": "USD", "€": "EUR"}
 _GROUPED_BY_COMMA = re.compile(r"\b\d{1,3}(?:,\d{3})*(?:\.\d+)?\b")
 _GROUPED_BY_DOT = re.compile(r"\b\d{1,3}(?:.\d{3})*(?:,\d+)?\b")
@@ -30,7 +27,7 @@ def clean_line(line: str, language: str) -> str:
     """The line as the vocabulary's tokens spell it: lower case, numbers and symbols in words, one script.
 
     Chinese becomes pinyin with tone digits, Japanese and Korean are romanised, other scripts stay. ``language`` is one
-    of ``LYRIC_LANGUAGES``, and ``line`` has no blanks at its ends.
+    of ``limits.LYRIC_LANGUAGES``, and ``line`` has no blanks at its ends.
     """
     if language == "ja":
         return str(_japanese_romaniser().romaji(line)).lower()

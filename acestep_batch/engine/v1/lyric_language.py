@@ -235,5 +235,15 @@ def _countable_languages() -> frozenset[str]:
 
 
 def _classify(letters: str) -> tuple[str, float]:
-    language, probability = _identifier().classify(letters)
-    return language, round(float(probability), 3)
+    """Most likely language and its probability, as py3langid's ``classify`` computes them.
+
+    Only the features that occur are summed. py3langid multiplies all 7480 of them in a threaded product, which takes
+    four milliseconds a line when the machine is busy, and whose last bits depend on the machine.
+    """
+    model = _identifier()
+    counts = model.instance2fv(letters)
+    (occurring,) = counts.nonzero()
+    scores = (model.nb_ptc[occurring] * counts[occurring][:, None]).sum(axis=0, dtype="float64") + model.nb_pc
+    probabilities = model.norm_probs(scores)
+    best = int(probabilities.argmax())
+    return model.nb_classes[best], round(float(probabilities[best]), 3)

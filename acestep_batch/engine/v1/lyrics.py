@@ -8,13 +8,16 @@ from pathlib import Path
 
 from acestep_batch.problems import Problem, Refused, refuse
 
-from .lyric_cleaning import LYRIC_LANGUAGES, clean_line
+from .limits import LYRIC_LANGUAGES
+from .lyric_cleaning import clean_line
 from .lyric_language import detect_language
 
 _STRUCTURE_TAG = re.compile(r"\[.*?\]")
 _START = "[START]"
 _SPACE = "[SPACE]"
 """Between words, and at the end of every line."""
+_SHOWN_CHARS = 60
+"""Of a line that an error quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,21 @@ def prepare_line(line: str, lyrics_language: str | None = None) -> tuple[str, st
         detected = detect_language(line)
         language = detected if detected in LYRIC_LANGUAGES else "en"
     return language, clean_line(line, language)
+
+
+def lyric_problems(lyrics: str, lyrics_language: str | None = None) -> list[Problem]:
+    """Every line that cannot be tokenized; needs no vocabulary.
+
+    The libraries that detect languages and clean lines load here (half a second) and take about 0.15 ms a line.
+    """
+    problems = []
+    for number, line in enumerate(lyrics.split("\n"), start=1):
+        if line.strip():
+            try:
+                prepare_line(line, lyrics_language)
+            except Exception as error:  # whatever a library raises, the line must not be lost without a word
+                problems.append(_problem(number, line, error))
+    return problems
 
 
 class LyricTokenizer:
@@ -82,7 +100,7 @@ class LyricTokenizer:
             if line.strip():
                 try:
                     ids += self.line(line, lyrics_language).ids
-                except Exception as error:  # whatever a library raises, the line must not be lost without a word
+                except Exception as error:  # as in lyric_problems
                     problems.append(_problem(number, line, error))
             ids.append(self._space)
         if problems:
@@ -101,8 +119,11 @@ def _language_token(language: str) -> str:
 
 
 def _problem(number: int, line: str, error: Exception) -> Problem:
+    text = line.strip()
+    shown = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
     return Problem(
-        f"lyrics line {number}",
-        f"{line.strip()!r} cannot be tokenized ({type(error).__name__}: {error})",
+        "lyrics",
+        f"line {number}: {shown!r} cannot be tokenized ({reason})",
         "write it in other words, or name its language with lyrics_language",
     )

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
-from acestep_batch.engine.base import RenderedSong, SongRequest, StepCallback
+from acestep_batch.engine.base import Decoding, DenoisedSong, RenderedSong, SongRequest, StepCallback
 from acestep_batch.engine.v1.autoencoder import MusicDecoder
+from acestep_batch.engine.v1.batching import branches, model_calls, sampling_key
 from acestep_batch.engine.v1.conditioning import Conditioner, LyricTokenizer
 from acestep_batch.engine.v1.limits import crash_reason
-from acestep_batch.engine.v1.sampling import branches, denoise, model_calls, sampling_key
+from acestep_batch.engine.v1.sampling import denoise
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
 
@@ -30,80 +32,166 @@ class V1Engine:
         label: str,
         compile_transformer: bool = False,
         files: Sequence[dict[str, Any]] = (),
+        revision: str | None = None,
+        commit: str | None = None,
     ) -> None:
         """Take components that are on one device, in one dtype, in evaluation mode.
 
-        ``files`` describes where the weights came from, for the record.
+        ``files``, ``revision`` and ``commit`` say where the weights came from, for the record.
         """
         self.label = label
         self._transformer = transformer
         self._decoder = decoder
+        self._text_encoder = text_encoder
         self._conditioner = Conditioner(transformer, text_encoder, lyric_tokenizer)
+        self._device, self._dtype = transformer.device, transformer.dtype
+        self._offloading = False
         self._compiled = compile_transformer
-        self._files = list(files)
+        self._source = {"revision": revision, "commit": commit, "files": list(files)}
+        on_cuda = transformer.device.type == "cuda"
+        self.decodes_beside_denoising = on_cuda  # two threads on one CPU only share its cores
+        self._decode_stream = torch.cuda.Stream(transformer.device) if on_cuda else None
         if compile_transformer:
             # The blocks share one compilation, for any length: the first song waits seconds, not minutes.
             transformer.compile_repeated_blocks(dynamic=True)
 
-    def micro_batch_key(self, request: SongRequest) -> tuple[Any, ...]:
-        """Requests with equal keys may be rendered in one call."""
-        return sampling_key(request)
-
-    @torch.inference_mode()
     def render(
         self, requests: Sequence[SongRequest], sample_rate: int, on_step: StepCallback | None = None
     ) -> list[RenderedSong]:
-        """Render requests that share a micro-batch key, in the order given; ``sample_rate`` in Hz.
+        """Denoise and decode; arguments and errors as there."""
+        return self.decode(self.denoise(requests, on_step), sample_rate)
 
-        Raises ValueError for requests that do not share a key or that no result is defined for.
+    @torch.inference_mode()
+    def denoise(self, requests: Sequence[SongRequest], on_step: StepCallback | None = None) -> list[DenoisedSong]:
+        """Latents [8, 16, F] of requests that share a ``sampling_key``, in the order given.
+
+        Raises ValueError for requests that do not share it or that no result is defined for.
         """
         for request in requests:
             if reason := crash_reason(request):
                 raise ValueError(reason)
-        if len({self.micro_batch_key(request) for request in requests}) != 1:
+        if len({sampling_key(request) for request in requests}) != 1:
             raise ValueError(f"{len(requests)} requests do not share one micro-batch key")
-
         seconds: dict[str, float] = {}
-        with self._timed("text", seconds):
-            conditioning = self._conditioner.conditioning(requests, branches(requests[0]))
-        with self._timed("diffusion", seconds):
-            latents = denoise(self._transformer, conditioning, requests, on_step)
-        with self._timed("decode", seconds):
-            audio = self._decoder.decode(latents, sample_rate)
+        with self._timed("text", seconds), self._at_work(self._text_encoder):
+            self._conditioner.encode_prompts(requests, branches(requests[0]))
+        with self._at_work(self._transformer):
+            with self._timed("conditioning", seconds):
+                conditioning = self._conditioner.conditioning(requests, branches(requests[0]))
+            with self._timed("diffusion", seconds):
+                latents = denoise(self._transformer, conditioning, requests, on_step).cpu().numpy()
+        seconds["text"] += seconds.pop("conditioning")
+        return [
+            DenoisedSong(own, model_calls(request), seconds) for request, own in zip(requests, latents, strict=True)
+        ]
 
+    @torch.inference_mode()
+    def decode(
+        self, songs: Sequence[DenoisedSong], sample_rate: int, decoding: Decoding = Decoding.PLAIN
+    ) -> list[RenderedSong]:
+        """Audio of songs of one length, in the order given; ``sample_rate`` in Hz."""
+        seconds: dict[str, float] = {}
+        with self._stream(), self._timed("decode", seconds), self._at_work(self._decoder):
+            latents = torch.from_numpy(np.stack([song.latents for song in songs])).to(self._device)
+            if decoding is Decoding.OVERLAPPED:
+                audio = self._decoder.decode_overlapped(latents, sample_rate)
+            else:
+                audio = self._decoder.decode(latents, sample_rate, small_windows=decoding is Decoding.SMALL_WINDOWS)
         return [
             RenderedSong(
                 audio=samples,
                 sample_rate=sample_rate,
-                frames=latents.shape[-1],
-                model_calls=model_calls(request),
-                stage_seconds=seconds,
+                frames=song.latents.shape[-1],
+                model_calls=song.model_calls,
+                stage_seconds={**song.stage_seconds, **seconds},
+                notes=song.notes,
             )
-            for request, samples in zip(requests, audio, strict=True)
+            for song, samples in zip(songs, audio, strict=True)
         ]
 
     def describe(self) -> dict[str, Any]:
-        """Device, dtype, whether the transformer is compiled, and the component files."""
+        """Device, dtype, whether the transformer is compiled, and where the weights came from."""
         return {
-            "device": str(self._transformer.device),
-            "dtype": str(self._transformer.dtype).removeprefix("torch."),
+            "device": str(self._device),
+            "dtype": str(self._dtype).removeprefix("torch."),
             "compiled": self._compiled,
-            "files": self._files,
+            **self._source,
         }
 
     def peak_memory_bytes(self) -> int | None:
         """Peak CUDA memory since the last call; None on devices that do not count it."""
-        device = self._transformer.device
-        if device.type != "cuda":
+        if self._device.type != "cuda":
             return None
-        peak = torch.cuda.max_memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
+        peak = torch.cuda.max_memory_allocated(self._device)
+        torch.cuda.reset_peak_memory_stats(self._device)
         return peak
+
+    @contextmanager
+    def offloaded(self) -> Iterator[None]:
+        """Within it, only the component at work lies on the device, the others in host memory."""
+        self._offloading = True
+        try:
+            self._move("cpu")
+            yield
+        finally:
+            self._offloading = False
+            self._move(self._device)
+
+    @contextmanager
+    def in_float32(self) -> Iterator[None]:
+        """Within it, everything is computed in float32; afterwards in the engine's own type again.
+
+        Weights of another type come back as they were: float32 holds every value of theirs.
+        """
+        self._conditioner.forget()
+        try:
+            self._move(torch.float32)
+            yield
+        finally:
+            self._move(self._dtype)
+            self._conditioner.forget()
+
+    def _move(self, to: torch.device | torch.dtype | str) -> None:
+        components: tuple[Any, ...] = (self._text_encoder, self._transformer, self._decoder)
+        for component in components:
+            component.to(to)
+        self._return_memory()
+
+    @contextmanager
+    def _at_work(self, component: Any) -> Iterator[None]:
+        """Text encoder, transformer or decoder on the device, if only for a while."""
+        if not self._offloading:
+            yield
+            return
+        component.to(self._device)
+        try:
+            yield
+        finally:
+            component.to("cpu")
+            self._return_memory()
+
+    def _return_memory(self) -> None:
+        """Give what the allocator keeps back to the device."""
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self._device.type == "mps":
+            torch.mps.empty_cache()
+
+    @contextmanager
+    def _stream(self) -> Iterator[None]:
+        """On CUDA a stream of its own, so that decoding does not queue behind another thread's denoising."""
+        if self._decode_stream is None:
+            yield
+        else:
+            with torch.cuda.stream(self._decode_stream):
+                yield
 
     @contextmanager
     def _timed(self, stage: str, seconds: dict[str, float]) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        if self._transformer.device.type != "cpu":
-            torch.accelerator.synchronize(self._transformer.device)
+        if self._device.type == "cuda":
+            torch.cuda.current_stream(self._device).synchronize()
+        elif self._device.type != "cpu":
+            torch.accelerator.synchronize(self._device)
         seconds[stage] = time.perf_counter() - start

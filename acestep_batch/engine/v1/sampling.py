@@ -7,48 +7,20 @@ steps; only what the transformer reads is cast.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from acestep_batch.engine.base import SongRequest, StepCallback
 from acestep_batch.engine.random import song_noise
-from acestep_batch.engine.v1.conditioning import Branch
-from acestep_batch.engine.v1.guidance import guide, has_double_condition, per_song
+from acestep_batch.engine.v1.batching import branches
+from acestep_batch.engine.v1.guidance import guide, per_song
 from acestep_batch.engine.v1.limits import guided_steps, latent_frames
 from acestep_batch.engine.v1.schedules import schedule, timesteps
 from acestep_batch.engine.v1.solvers import SOLVERS, omega_gain
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel, Conditioning
 
 LATENT_CHANNELS, LATENT_HEIGHT = 8, 16
-
-
-def sampling_key(request: SongRequest) -> tuple[Any, ...]:
-    """What songs must share to be denoised together: length, solver, steps, and which branches run when.
-
-    Seeds, texts, scales, ``omega_scale`` and the ERG switches may differ from song to song.
-    """
-    frames = latent_frames(request.audio_duration)
-    guided = guided_steps(request)
-    kind = "double" if has_double_condition(request) else str(request.cfg_type)
-    guidance = (guided.start, guided.stop, kind) if guided else ()
-    return frames, str(request.scheduler_type), request.infer_step, tuple(request.oss_steps), guidance
-
-
-def branches(request: SongRequest) -> tuple[Branch, ...]:
-    """The branches that guided calls evaluate; all other calls evaluate the first alone."""
-    if not guided_steps(request):
-        return (Branch.COND,)
-    if has_double_condition(request):
-        return (Branch.COND, Branch.TEXT_ONLY, Branch.UNCOND)
-    return (Branch.COND, Branch.UNCOND)
-
-
-def model_calls(request: SongRequest) -> int:
-    """How often the model is evaluated for one song, each branch counted; independent of batching."""
-    extra_branches = len(branches(request)) - 1
-    return len(timesteps(schedule(request))) + extra_branches * len(guided_steps(request))
 
 
 def denoise(
@@ -65,20 +37,22 @@ def denoise(
     shared = requests[0]
     guided, n_branches = guided_steps(shared), len(branches(shared))
     sigmas = schedule(shared)
-    times = timesteps(sigmas).to(transformer.device)
+    frames = latent_frames(shared.audio_duration)
+    times = transformer.embed_times(timesteps(sigmas).to(transformer.device), frames)
+    alone = conditioning.first(len(requests))
     momentum: Tensor | float = 0.0
 
     def velocity(x: Tensor, call: int) -> Tensor:
         nonlocal momentum
         copies = n_branches if call in guided else 1
         latents = x.repeat(copies, 1, 1, 1).to(transformer.dtype)
-        attended = conditioning.first(len(latents))
-        predicted = transformer(latents, times[call : call + 1], attended).float().chunk(copies)
+        attended = conditioning if copies > 1 else alone
+        predicted = transformer(latents, times.at(call), attended).float().chunk(copies)
         combined = predicted[0]
         if copies > 1:
             combined, momentum = guide(requests, predicted, call, momentum)
         if on_step is not None:
-            on_step(call + 1, len(times))
+            on_step(call + 1, len(times.timesteps))
         return combined
 
     noise = batch_noise(requests, transformer.device, transformer.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Self
 
 import torch
 from tokenizers import Tokenizer
@@ -27,6 +27,11 @@ class TextEncoder:
         self._tokenizer = tokenizer
         tokenizer.enable_truncation(PROMPT_TOKENS)
         tokenizer.enable_padding(pad_id=PAD_ID)
+
+    def to(self, target: str | torch.device | torch.dtype) -> Self:
+        """Move the model to a device, or cast it."""
+        self.model.to(target)  # type: ignore[arg-type]  # the type checker misreads its decorator
+        return self
 
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids [B, T] and their mask [B, T], which is False for padding at the end; both on the CPU."""

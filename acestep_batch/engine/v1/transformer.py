@@ -32,11 +32,30 @@ FP16_MAX = 65504.0
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """What time and positions give to N model calls on F frames; fixed before the first of them, so computed once."""
+
+    timesteps: Tensor
+    """[N], 0..1000."""
+    embedding: Tensor
+    """[N, D], for the final layer."""
+    modulation: Tensor
+    """[N, 6, D], to which every block adds its own table."""
+    rotary: tuple[Tensor, Tensor]
+    """Cosine and sine of the frames' positions, float32 [F, d] each; the same for all calls."""
+
+    def at(self, call: int) -> Times:
+        """One call alone, as views."""
+        here = slice(call, call + 1)
+        return Times(self.timesteps[here], self.embedding[here], self.modulation[here], self.rotary)
+
+
+@dataclass(frozen=True, slots=True)
 class Conditioning:
     """What the blocks attend to, for B items; fixed over all denoising steps, so computed once."""
 
     keys: tuple[Tensor, ...]
-    """One [B, H, S, d] for each block, already rotated."""
+    """One [B, H, S, d] for each block, already rotated; in ``ERG_BLOCKS`` multiplied by ``query_scale``."""
     values: tuple[Tensor, ...]
     """One [B, H, S, d] for each block."""
     mask: Tensor | None
@@ -44,7 +63,8 @@ class Conditioning:
     lengths: tuple[int, ...] | None
     """How many of its S vectors are an item's own, the others being padding; None where no item is padded."""
     query_scale: Tensor
-    """[B, 1, 1], the factor on the cross-attention query of ``ERG_BLOCKS``; 1 leaves an item as it is."""
+    """[B], the factor on the cross-attention query of ``ERG_BLOCKS``; 1 leaves an item as it is. It stands in the keys,
+    where a product of query and key has it as well, and costs nothing in every call."""
 
     def first(self, count: int) -> Conditioning:
         """The first ``count`` items, as views."""
@@ -154,34 +174,42 @@ class ACEStepTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):  # t
             states, mask = states.take_along_dim(order[..., None], dim=1), mask.take_along_dim(order, dim=1)
             rotary = (rotary[0][order][:, None], rotary[1][order][:, None])
             lengths = tuple(mask.sum(dim=1).tolist())
-        pairs = [cast(TransformerBlock, block).cross_attn.project(states, rotary) for block in self.transformer_blocks]
+        cos, sin = (table * query_scale[:, None, None, None] for table in rotary)  # turns and scales: [B, 1, S, d]
+        pairs = [
+            cast(TransformerBlock, block).cross_attn.project(states, (cos, sin) if index in ERG_BLOCKS else rotary)
+            for index, block in enumerate(self.transformer_blocks)
+        ]
         return Conditioning(
             keys=tuple(key for key, _ in pairs),
             values=tuple(value for _, value in pairs),
             mask=None if mask is None else mask[:, None, None, :],
             lengths=lengths,
-            query_scale=query_scale[:, None, None],
+            query_scale=query_scale,
+        )
+
+    def embed_times(self, timesteps: Tensor, frames: int) -> Times:
+        """Compute what calls at ``timesteps`` [N], each 0..1000, on latents of ``frames`` frames need of time."""
+        sinusoids = get_timestep_embedding(timesteps, TIME_WIDTH, flip_sin_to_cos=True, downscale_freq_shift=0)
+        embedding = self.timestep_embedder(sinusoids.to(self.dtype))  # [N, D]
+        modulation = self.t_block(embedding).unflatten(-1, (6, -1))  # [N, 6, D]
+        return Times(
+            timesteps, embedding, modulation, rotary_table(frames, self.head_dim, self.rope_theta, timesteps.device)
         )
 
     def forward(
-        self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, frame_mask: Tensor | None = None
+        self, latents: Tensor, times: Times, conditioning: Conditioning, frame_mask: Tensor | None = None
     ) -> Tensor:
         """Predict the velocity (noise minus data) of ``latents`` [B, 8, 16, F], in the same shape.
 
-        ``timestep`` [B] or [1] lies in 0..1000. ``frame_mask`` [B, F] is False for padded frames, which no other frame
-        attends to; the input's group normalisation still sees them, so equal lengths are the exact way to batch.
+        ``times`` holds one call for all items (``Times.at``) or one for each. ``frame_mask`` [B, F] is False for padded
+        frames, which no other frame attends to; the input's group normalisation still sees them, so equal lengths are
+        the exact way to batch.
         """
         x = self.proj_in(latents)  # [B, F, D]
-        sinusoids = get_timestep_embedding(timestep, TIME_WIDTH, flip_sin_to_cos=True, downscale_freq_shift=0)
-        time = self.timestep_embedder(sinusoids.to(x.dtype))  # [B, D]
-        modulation = self.t_block(time).unflatten(-1, (6, -1))  # [B, 6, D]
-        rotary = rotary_table(x.shape[1], self.head_dim, self.rope_theta, x.device)
-        unscaled = torch.ones_like(conditioning.query_scale)
         for index, block in enumerate(self.transformer_blocks):
-            query_scale = conditioning.query_scale if index in ERG_BLOCKS else unscaled
             attended = (conditioning.keys[index], conditioning.values[index], conditioning.mask, conditioning.lengths)
-            x = block(x, modulation, rotary, attended, query_scale, frame_mask)
-        return self.final_layer(x, time)
+            x = block(x, times.modulation, times.rotary, attended, frame_mask)
+        return self.final_layer(x, times.embedding)
 
 
 class PatchEmbed(nn.Module):
@@ -217,13 +245,12 @@ class TransformerBlock(nn.Module):
         modulation: Tensor,
         rotary: tuple[Tensor, Tensor],
         attended: Attended,
-        query_scale: Tensor,
         frame_mask: Tensor | None,
     ) -> Tensor:
         mix = (self.scale_shift_table + modulation).chunk(6, dim=1)  # six of [B, 1, D]
         shift_attn, scale_attn, gate_attn, shift_ff, scale_ff, gate_ff = mix
         x = x + gate_attn * self.attn(modulated_norm(x, scale_attn, shift_attn), rotary, frame_mask)
-        x = x + self.cross_attn(x, rotary, attended, query_scale, frame_mask)
+        x = x + self.cross_attn(x, rotary, attended, frame_mask)
         return x + gate_ff * self.ff(modulated_norm(x, scale_ff, shift_ff))
 
 
@@ -272,15 +299,10 @@ class CrossAttention(nn.Module):
         return key, split_heads(self.to_v(states), self.heads)
 
     def forward(
-        self,
-        x: Tensor,
-        rotary: tuple[Tensor, Tensor],
-        attended: Attended,
-        query_scale: Tensor,
-        frame_mask: Tensor | None,
+        self, x: Tensor, rotary: tuple[Tensor, Tensor], attended: Attended, frame_mask: Tensor | None
     ) -> Tensor:
         key, value, mask, lengths = attended
-        query = rotate(split_heads(self.to_q(x) * query_scale, self.heads), rotary).to(key.dtype)
+        query = rotate(split_heads(self.to_q(x), self.heads), rotary).to(key.dtype)
         mixed = join_heads(attend(query, key, value, mask, lengths))
         if frame_mask is not None:
             mixed = mixed * frame_mask[:, :, None].to(mixed.dtype)

@@ -2,87 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acestep_batch.engine.v1.mel import LogMelSpectrogram
+from acestep_batch.engine.v1.sizes import VocoderSizes
 
 
-@dataclass(frozen=True, slots=True)
-class VocoderConfig:
-    """Sizes under the names of the published ``config.json``; the defaults are the published values."""
+class VocoderConfig(VocoderSizes):
+    """The sizes, and the analysis that follows from them."""
 
-    input_channels: int = 128
-    depths: tuple[int, ...] = (3, 3, 9, 3)
-    dims: tuple[int, ...] = (128, 256, 384, 512)
-    kernel_sizes: tuple[int, ...] = (7,)
-    upsample_rates: tuple[int, ...] = (4, 4, 2, 2, 2, 2, 2)
-    upsample_kernel_sizes: tuple[int, ...] = (8, 8, 4, 4, 4, 4, 4)
-    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11, 13)
-    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5), (1, 3, 5))
-    num_mels: int = 512
-    upsample_initial_channel: int = 1024
-    pre_conv_kernel_size: int = 13
-    post_conv_kernel_size: int = 13
-    sampling_rate: int = 44100
-    n_fft: int = 2048
-    win_length: int = 2048
-    hop_length: int = 512
-    f_min: float = 40.0
-    f_max: float = 16000.0
-    n_mels: int = 128
-
-    @classmethod
-    def from_dict(cls, config: Mapping[str, Any]) -> VocoderConfig:
-        """Read a ``config.json``.
-
-        Raises ValueError for variants of the architecture that no published checkpoint uses.
-        """
-        if config.get("use_template", False):
-            raise ValueError("music_vocoder/config.json: use_template is true; only vocoders without one are supported")
-        known = {key: config[key] for key in (field.name for field in fields(cls)) if key in config}
-        lists = {key: _as_tuple(value) for key, value in known.items() if isinstance(value, list)}
-        loaded = cls(**{**known, **lists})
-        if len(loaded.kernel_sizes) != 1:
-            raise ValueError(
-                f"music_vocoder/config.json: kernel_sizes is {list(loaded.kernel_sizes)}; only one is supported"
-            )
-        return loaded
-
-    @property
-    def head_reach(self) -> int:
-        """How many frames on either side of a frame the head's samples of that frame depend on (published: 34).
-
-        Counted from the samples back to the frames, in steps of the level at hand: a convolution reaches
-        ``dilation * (kernel_size - 1) / 2`` steps to either side, a residual block the sum of its convolutions, a level
-        as far as its widest block. A transposed convolution of stride ``rate`` divides the way so far, and its own
-        padding, by ``rate``, rounded up.
-        """
-        widest_block = max(
-            sum((dilation + 1) * (kernel_size - 1) // 2 for dilation in dilations)
-            for kernel_size, dilations in zip(self.resblock_kernel_sizes, self.resblock_dilation_sizes, strict=True)
-        )
-        reach = (self.post_conv_kernel_size - 1) // 2
-        for rate, kernel_size in zip(reversed(self.upsample_rates), reversed(self.upsample_kernel_sizes), strict=True):
-            reach = math.ceil((reach + widest_block + (kernel_size - rate) // 2) / rate)
-        return reach + (self.pre_conv_kernel_size - 1) // 2
+    __slots__ = ()
 
     def mel_transform(self) -> LogMelSpectrogram:
         """The analysis that matches the vocoder, with the window and filters that follow from the sizes."""
         return LogMelSpectrogram(
             self.sampling_rate, self.n_fft, self.win_length, self.hop_length, self.n_mels, self.f_min, self.f_max
         )
-
-
-def _as_tuple(value: list[Any]) -> tuple[Any, ...]:
-    return tuple(_as_tuple(item) if isinstance(item, list) else item for item in value)
 
 
 class _ChannelsFirstLayerNorm(nn.LayerNorm):
@@ -189,7 +128,7 @@ class _HiFiGANHead(nn.Module):
 
     def __init__(self, config: VocoderConfig) -> None:
         super().__init__()
-        widths = [config.upsample_initial_channel // 2**level for level in range(len(config.upsample_rates) + 1)]
+        widths = config.head_widths
         self.conv_pre = _same_conv(config.num_mels, widths[0], config.pre_conv_kernel_size)
         self.ups = nn.ModuleList(
             _weight_normed(nn.ConvTranspose1d(wide, narrow, kernel_size, rate, padding=(kernel_size - rate) // 2))
