@@ -1,6 +1,6 @@
 """The command line: a verb, or a run that Hydra composes; problems become lines and exit codes.
 
-Exit codes: 0 done, 1 some songs failed, 2 refused before any work, 130 interrupted.
+Exit codes: 0 done, 1 some songs failed, 2 refused before any work, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from acestep_batch import __version__
 from acestep_batch.problems import FAILED, INTERRUPTED, OK, REFUSED, Refused, refuse
 from acestep_batch.shown import print_problems
 
-VERBS = ("doctor", "download", "presets")
+VERBS = ("doctor", "download", "presets", "resume")
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -63,6 +63,10 @@ def _verb(verb: str, words: Sequence[str]) -> int:
         from acestep_batch import download
 
         return download.run(words)
+    if verb == "resume":
+        from acestep_batch import resume
+
+        return resume.run(words, data_folder("conf"), data_folder("manifests"))
     from acestep_batch import presets
 
     return presets.run(words, data_folder("conf"))
@@ -121,10 +125,12 @@ def _run(arguments: Sequence[str]) -> int:
         if flags.cfg or flags.info:
             overrides = open_composer.resolved(flags.overrides, auto_hw)
         else:
-            from acestep_batch.session import run_cells
+            from acestep_batch.run_folder import command_here
+            from acestep_batch.session import run_layers
 
-            cells = open_composer.cells(flags.overrides, flags.multirun, auto_hw)
-            return run_cells(cells, flags.multirun, machine, data_folder("manifests"), notes)
+            cells, common = open_composer.sweep(flags.overrides, flags.multirun, auto_hw)
+            command = command_here(flags.overrides, flags.multirun, flags.config_dir, flags.config_name)
+            return run_layers(cells, common, command, machine, data_folder("manifests"), notes)
     kept = [word for word in arguments if word not in flags.overrides]
     show(data_folder("conf"), [*overrides, *kept])
     return OK

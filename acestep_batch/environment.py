@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import importlib.metadata
+import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from acestep_batch import __version__
+from acestep_batch.engine.base import ENGINE_VERSION
 from acestep_batch.hardware import Machine
+from acestep_batch.outputs.atomic import write_text
+from acestep_batch.outputs.records import json_text
 
 _PACKAGES = (
     "torch", "transformers", "diffusers", "tokenizers", "safetensors", "numpy", "soundfile", "mutagen", "hydra-core",
@@ -19,10 +25,14 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def describe_environment(machine: Machine, engines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Everything that a later reader needs to tell whether two runs had the same ground to stand on."""
+def describe_environment(machine: Machine, model_files: Mapping[str, str]) -> dict[str, Any]:
+    """Everything that a later reader needs to tell whether two runs had the same ground to stand on.
+
+    ``model_files`` are the sha256 of the model's files by name.
+    """
     return {
         "acestep_batch": __version__,
+        "engine_version": ENGINE_VERSION,
         "git_commit": git_commit(Path(__file__).parent),
         "packages": {name: version for name in _PACKAGES if (version := _version(name)) is not None},
         "machine": {
@@ -35,8 +45,28 @@ def describe_environment(machine: Machine, engines: Sequence[Mapping[str, Any]])
             "gpus": [{"name": gpu.name, "memory_bytes": gpu.memory_bytes} for gpu in machine.gpus],
             "driver": machine.driver.version or None,
         },
-        "engines": [dict(engine) for engine in engines],
+        "threads": os.environ.get("OMP_NUM_THREADS"),
+        "model_files": dict(model_files),
     }
+
+
+def keep_environment(folder: Path, environment: Mapping[str, Any]) -> str:
+    """Write the environment into a run's folder, unless it stands there, and return its file's name.
+
+    The first is ``environment.json``; a run that goes on elsewhere gets another one, so that every record can name its
+    own. Raises OSError.
+    """
+    text = json_text(environment, indent=2) + "\n"
+    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
+    for name in ("environment.json", f"environment-{digest}.json"):
+        path = folder / name
+        try:
+            write_text(path, text)
+        except FileExistsError:
+            if path.read_text(encoding="utf-8") != text:
+                continue
+        return name
+    raise FileExistsError(errno.EEXIST, "it was changed since it was written", str(path))
 
 
 def peak_process_bytes() -> int:

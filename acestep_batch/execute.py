@@ -1,30 +1,29 @@
-"""A checked run carried out: its configuration written, its songs rendered, its records and summary kept."""
+"""A checked run carried out in its folder, from wherever it stands: songs rendered, recorded, and summed up."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from acestep_batch.batches import micro_batches
-from acestep_batch.engine.base import Engine
-from acestep_batch.engine.load import EngineKey
-from acestep_batch.environment import describe_environment
-from acestep_batch.hardware import Machine
-from acestep_batch.outputs.atomic import write_text
-from acestep_batch.outputs.names import stem_from_template
-from acestep_batch.outputs.output_path import OutputRules, OutputTarget, is_absolute, output_target, unique_targets
-from acestep_batch.outputs.records import append_jsonl, json_text, write_json
-from acestep_batch.plan import Song, songs_of
-from acestep_batch.preflight import Preflight
-from acestep_batch.problems import Problem, Refused
-from acestep_batch.record import failed_row, ledger_line, manifest_row
-from acestep_batch.runner import EngineLoader, Job, Watcher, render
+from acestep_batch.batches import engine_key
+from acestep_batch.environment import keep_environment
+from acestep_batch.interrupts import Interrupts
+from acestep_batch.ledger import append_record, latest, read_ledger
+from acestep_batch.lock import run_lock
+from acestep_batch.plan import Song
+from acestep_batch.preflight import CELLS, Preflight
+from acestep_batch.record import failed_row, ledger_line
+from acestep_batch.run_folder import read_run_file
+from acestep_batch.run_plan import PLAN, PlannedSong, batches_of, read_plan
+from acestep_batch.run_work import Opened, open_work
+from acestep_batch.runner import EngineLoader, Job, RenderBatch, Watcher, render
+from acestep_batch.saved_latents import load_latents
+from acestep_batch.shard import Shard
+from acestep_batch.song_files import share_song
 from acestep_batch.summary import SummaryFiles
 
 log = logging.getLogger("acestep_batch")
@@ -32,13 +31,16 @@ log = logging.getLogger("acestep_batch")
 
 @dataclass(slots=True)
 class RunResult:
-    """How a run ended: its records, in the order in which songs finished."""
+    """How a run ended: what this process made, in the order in which songs finished."""
 
     folder: Path
     songs: int = 0
-    """Songs that were to be rendered; those that were not tried have no record."""
+    """Songs that were this process's to make; those that were not tried have no record."""
+    done_before: int = 0
+    """Songs of the run that needed nothing."""
     records: list[Mapping[str, Any]] = field(default_factory=list)
-    interrupted: bool = False
+    exit_code: int | None = None
+    """Why it ended early: the exit code of an interrupt."""
 
     @property
     def failed(self) -> int:
@@ -54,51 +56,49 @@ class RunResult:
 def execute(
     checked: Preflight,
     folder: Path,
-    machine: Machine,
+    environment: Mapping[str, Any],
     load: EngineLoader,
     watch: Callable[[Sequence[Song]], AbstractContextManager[Watcher]],
+    stop: Interrupts,
+    shard: Shard | None = None,
     sweep_summary: SummaryFiles | None = None,
 ) -> RunResult:
-    """Render a run into its folder, which exists and is empty.
+    """Render what a run's folder lacks; the folder exists.
 
     Args:
+        environment: what the run stands on, for the record.
         watch: opens what shows the songs' progress.
-        sweep_summary: takes in every song beside the run's own summary.
+        stop: who may ask for the end.
+        sweep_summary: written beside the run's own summary.
 
     Raises:
-        Refused: weights that do not load, or names that do not fit.
+        Refused: another process is at work there, weights do not load, or names do not fit.
         OSError: the run's own files cannot be written.
     """
-    run = checked.run
-    songs = songs_of(checked.rows, run, checked.target)
-    targets = audio_targets(songs, checked, folder)
-    summary = SummaryFiles(folder)
-    result = RunResult(folder, len(songs))
+    with run_lock(folder, shard), _log_file(folder / f"run{'' if shard is None else f'-{shard.index}'}.log"):
+        opened = open_work(checked, folder, shard)
+        result = RunResult(folder, len(opened.mine), opened.work.finished)
+        summary = SummaryFiles(folder, lambda: run_records(folder, opened.work.plan))
+        known = keep_environment(folder, environment)
 
-    def keep(record: Mapping[str, Any]) -> None:
-        append_jsonl(folder / "records.jsonl", record)
-        result.records.append(record)
-        summary.add(record)
-        if sweep_summary is not None:
-            sweep_summary.add(_cell_record(record, run.swept, folder.relative_to(sweep_summary.folder)))
+        def keep(record: Mapping[str, Any]) -> None:
+            append_record(folder, shard, {**record, "environment": known})
+            result.records.append(record)
+            for each in (summary, sweep_summary):
+                if each is not None:
+                    each.changed()
 
-    with _log_file(folder / "run.log"):
-        _write_plan(checked, folder, songs)
         _log_preflight(checked)
-        for row in checked.rows:
-            if row.problems:
-                log.warning("row %s skipped: %s", row.row.id, "; ".join(map(str, row.problems)))
-                keep(failed_row(row))
-        batches = micro_batches(songs, checked.target)
-        job = Job(songs, targets, batches, run.output, run.options.on_error == "stop")
+        if shard is None or shard.index == 1:
+            for row in checked.rows:
+                if row.problems:
+                    log.warning("row %s skipped: %s", row.row.id, "; ".join(map(str, row.problems)))
+                    keep(failed_row(row))
         try:
-            with watch(songs) as watcher:
-                for outcome in render(job, _describing(load, folder, machine), watcher):
-                    keep(ledger_line(outcome, folder))
-                    watcher.finished(outcome)
+            _render(checked, opened, folder, load, watch, stop, keep)
         except KeyboardInterrupt:
-            result.interrupted = True
-            log.warning("interrupted: %d of %d songs not tried", result.not_tried, len(songs))
+            result.exit_code = stop.code
+            log.warning("interrupted: %d of %d songs not tried", result.not_tried, result.songs)
         finally:
             summary.write()
             if sweep_summary is not None:
@@ -106,54 +106,82 @@ def execute(
     return result
 
 
-def _cell_record(record: Mapping[str, Any], swept: Mapping[str, str], cell: Path) -> dict[str, Any]:
-    """A song's record in the summary of its sweep: with the swept values, and paths from the sweep's folder."""
-    found = {"cell": cell.name, **{f"sweep.{key}": value for key, value in swept.items()}, **record}
-    if "files" in record:
-        found["files"] = [name if Path(name).is_absolute() else (cell / name).as_posix() for name in record["files"]]
+def _render(
+    checked: Preflight,
+    opened: Opened,
+    folder: Path,
+    load: EngineLoader,
+    watch: Callable[[Sequence[Song]], AbstractContextManager[Watcher]],
+    stop: Interrupts,
+    keep: Callable[[Mapping[str, Any]], None],
+) -> None:
+    """Make this process's songs, each followed by those that sound the same."""
+    by_id = {each.song.song_id: each for each in opened.work.plan}
+    twins: dict[str, list[PlannedSong]] = {}
+    for each in opened.work.plan:
+        if each.same_as is not None and each.song.song_id in opened.mine:
+            twins.setdefault(each.same_as, []).append(each)
+    for twin in list(twins):
+        if twin not in opened.work.todo:
+            for each in twins.pop(twin):
+                keep(share_song(opened.records[twin], each, folder))
+    job = _job(checked, opened, folder)
+    with watch([by_id[song_id].song for song_id in by_id if song_id in opened.mine]) as watcher:
+        for outcome in render(job, load, watcher, stop.check):
+            record = ledger_line(outcome, folder)
+            keep(record)
+            watcher.finished(outcome)
+            for each in twins.pop(outcome.song.song_id, ()):
+                keep(share_song(record, each, folder))
+
+
+def _job(checked: Preflight, opened: Opened, folder: Path) -> Job:
+    songs = {each.song.song_id: each for each in opened.work.plan}
+    batches = []
+    for members in batches_of(opened.work.plan).values():
+        wanted = [each.song.song_id for each in members if each.song.song_id in opened.mine]
+        if wanted:
+            batches.append(RenderBatch(engine_key(members[0].song, checked.target), tuple(members), frozenset(wanted)))
+    engines = list(dict.fromkeys(batch.engine for batch in batches))
+    batches.sort(key=lambda batch: engines.index(batch.engine))
+    options = checked.run.options
+    return Job(
+        folder=folder,
+        batches=batches,
+        output=checked.run.output,
+        saved={song_id: kept for song_id in opened.mine if (kept := load_latents(folder, songs[song_id])) is not None},
+        stop_at_failure=options.on_error == "stop",
+        overlapped_allowed=options.on_oom == "degrade",
+    )
+
+
+def run_records(folder: Path, plan: Sequence[PlannedSong]) -> list[Mapping[str, Any]]:
+    """What counts of a run, for its summary: the planned songs' records in their order, then rows that were skipped."""
+    records = latest(read_ledger(folder).records)
+    found = []
+    for each in plan:
+        record = records.pop(each.song.song_id, None)
+        if record is not None and record.get("identity") == each.identity:
+            found.append({**record, "index": each.song.index})
+    return [*found, *(record for record in records.values() if record.get("identity") is None)]
+
+
+def sweep_records(folder: Path) -> list[Mapping[str, Any]]:
+    """What counts of a sweep: the records of all its cells, each with its cell, its swept values, and paths from the
+    sweep's folder."""
+    found: list[Mapping[str, Any]] = []
+    for cell in sorted((folder / CELLS).iterdir()):
+        own = read_run_file(cell)
+        if own is None or not (cell / PLAN).exists():
+            continue
+        swept = {"cell": cell.name, **{f"sweep.{key}": value for key, value in own.get("swept", {}).items()}}
+        for record in run_records(cell, read_plan(cell)):
+            files = [
+                name if Path(name).is_absolute() else (CELLS + "/" + cell.name + "/" + name)
+                for name in record.get("files", ())
+            ]
+            found.append({**swept, **record, **({"files": files} if "files" in record else {})})
     return found
-
-
-def audio_targets(songs: Sequence[Song], checked: Preflight, folder: Path) -> list[OutputTarget]:
-    """The files of each song, no two of them the same; an absolute path is told apart by seed and by cell.
-
-    Raises:
-        Refused: a name that cannot be used.
-    """
-    rules: OutputRules = replace(checked.rules, audio_folder=folder / "audio")
-    targets: list[OutputTarget] = []
-    problems: list[Problem] = []
-    for song in songs:
-        asked = song.generation.output_path
-        stem = stem_from_template(checked.run.output.template, song.template_values(checked.name))
-        suffix = f"_{song.seed}" if song.takes > 1 else ""
-        if checked.run.swept and asked is not None and is_absolute(asked):
-            suffix += f"_{folder.name}"
-        found = output_target(asked, stem, rules, suffix=suffix, where=f"{song.place}, output_path")
-        if isinstance(found, Problem):
-            problems.append(found)
-        else:
-            targets.append(found)
-    if problems:
-        raise Refused(problems)
-    return unique_targets(targets)
-
-
-def _write_plan(checked: Preflight, folder: Path, songs: Sequence[Song]) -> None:
-    """What was asked, resolved, before anything is rendered."""
-    config = yaml.safe_dump(resolved_config(checked), sort_keys=False, allow_unicode=True)
-    write_text(folder / "config.yaml", config)
-    write_text(folder / "overrides.yaml", yaml.safe_dump(list(checked.run.overrides), allow_unicode=True))
-    write_text(folder / "manifest.jsonl", "".join(json_text(manifest_row(song)) + "\n" for song in songs))
-
-
-def resolved_config(checked: Preflight) -> dict[str, Any]:
-    """The configuration as the run uses it: files read, presets in place, ``auto`` decided."""
-    layers, config = checked.run.layers, dict(checked.run.config)
-    song = {**layers.base, **layers.preset, **layers.preset_file, **layers.command_line}
-    config["generation"] = {name: list(value) if isinstance(value, tuple) else value for name, value in song.items()}
-    config["hw"] = {**config["hw"], "batch_size": checked.target.batch_size}
-    return config
 
 
 def _log_preflight(checked: Preflight) -> None:
@@ -163,19 +191,6 @@ def _log_preflight(checked: Preflight) -> None:
         log.warning(
             "%s [%s%s]", advice, ", ".join(places[:5]), f" and {len(places) - 5} more" if len(places) > 5 else ""
         )
-
-
-def _describing(load: EngineLoader, folder: Path, machine: Machine) -> EngineLoader:
-    """A loader that also keeps ``environment.json``, which needs facts of the loaded engines."""
-    engines: list[dict[str, Any]] = []
-
-    def loader(key: EngineKey) -> Engine:
-        engine = load(key)
-        engines.append({"model": engine.label, **engine.describe()})
-        write_json(folder / "environment.json", describe_environment(machine, engines), replace=True)
-        return engine
-
-    return loader
 
 
 @contextmanager

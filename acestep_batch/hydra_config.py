@@ -149,6 +149,19 @@ class Composer:
             raise Refused(problems)
         return cells
 
+    def sweep(self, typed: Sequence[str], multirun: bool, auto_hw: str) -> tuple[list[Layers], Layers | None]:
+        """The runs of a command line, and for a sweep the configuration without the swept keys; else None.
+
+        Raises Refused, as ``cells``.
+        """
+        cells = self.cells(typed, multirun, auto_hw)
+        if not multirun:
+            return cells, None
+        overrides = [canonical(override) for override in typed]
+        parsed, _ = check_overrides(overrides, multirun)
+        plain = [override for override, each in zip(overrides, parsed, strict=True) if not each.is_sweep_override()]
+        return cells, self._layers(plain, {}, auto_hw)
+
     def resolved(self, typed: Sequence[str], auto_hw: str) -> list[str]:
         """Overrides for Hydra's own commands (``--cfg``, ``--info``): canonical, with ``auto`` decided.
 

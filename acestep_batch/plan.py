@@ -12,6 +12,7 @@ from acestep_batch.advice import RowAdvice
 from acestep_batch.compose import Run, Settings, row_settings, settings_below
 from acestep_batch.conflicts import Conflict, conflicts, lyric_conflicts
 from acestep_batch.engine.base import SongRequest
+from acestep_batch.layers import EMPTY
 from acestep_batch.lint import Advice
 from acestep_batch.manifest import Row, RowReader
 from acestep_batch.manifest_rows import RawManifest
@@ -204,8 +205,13 @@ def duration_s(settings: Settings, seed: int, longest_s: float) -> float:
     return drawn_duration_s(seed, longest_s) if asked == -1 else asked
 
 
-def songs_of(rows: Iterable[CheckedRow], run: Run, target: Target) -> list[Song]:
-    """The songs of the rows that passed, in order."""
+def songs_of(
+    rows: Iterable[CheckedRow], run: Run, target: Target, stored_seeds: Mapping[str, tuple[int, ...]] = EMPTY
+) -> list[Song]:
+    """The songs of the rows that passed, in order.
+
+    ``stored_seeds`` are seeds of an earlier start, by row id: what was drawn at random then is not drawn again.
+    """
     rows = list(rows)
     taken = {checked.row.id.casefold() for checked in rows}
     songs: list[Song] = []
@@ -213,6 +219,9 @@ def songs_of(rows: Iterable[CheckedRow], run: Run, target: Target) -> list[Song]
         if checked.settings is None or checked.problems:
             continue
         seeds = seeds_of(checked.settings, checked.row.id)
+        drawn = stored_seeds.get(checked.row.id, ())
+        if checked.settings.values["actual_seeds"] == RANDOM and len(drawn) == len(seeds):
+            seeds = drawn
         effective, notes = target.effective(checked.settings)
         preset = checked.settings.preset or "+".join(run.presets) or None
         for take, seed in enumerate(seeds, 1):

@@ -21,6 +21,7 @@ from acestep_batch.outputs.output_path import OutputRules, is_absolute, output_t
 from acestep_batch.parameter import RANDOM
 from acestep_batch.plan import TEMPLATE_FIELDS, CheckedRow, RowChecker, audios_of, checked_rows, duration_s, seeds_of
 from acestep_batch.problems import Problem, Refused
+from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
 from acestep_batch.schema import PARAMETERS, Output
 from acestep_batch.target import Target, target_of, token_counter
 
@@ -56,6 +57,10 @@ class Preflight:
     """All rows, or the first few in a dry run."""
     counts: Counter[str] = field(default_factory=Counter)
     audio_s: float = 0.0
+    own_files: frozenset[Path] = frozenset()
+    """Files of the run itself, where it goes on; they may exist."""
+    stored: tuple[PlannedSong, ...] = ()
+    """The run's songs as they were planned, where its manifest is not read again."""
 
     @property
     def blocking(self) -> list[Problem]:
@@ -79,7 +84,14 @@ def run_name(run: Run, path: Path | None) -> str:
 
 
 def preflight(
-    run: Run, machine: Machine, build: TorchBuild | None, shipped: Path, watch: RowWatcher, keep_rows: bool
+    run: Run,
+    machine: Machine,
+    build: TorchBuild | None,
+    shipped: Path,
+    watch: RowWatcher,
+    keep_rows: bool,
+    folder: Path | None = None,
+    stored: Sequence[PlannedSong] = (),
 ) -> Preflight:
     """Check a run completely; creates no folder and raises nothing.
 
@@ -87,6 +99,8 @@ def preflight(
         shipped: the folder of the product's own manifests.
         watch: sees the rows go by, with the share of the manifest that has been read.
         keep_rows: keep every row for a real run, or only the first few.
+        folder: the run's folder, where the run goes on in one.
+        stored: its songs as they were planned; then the manifest is not read.
     """
     target = target_of(run, machine, build)
     path = manifest_path(run, shipped)
@@ -96,6 +110,13 @@ def preflight(
     rules = OutputRules(deepest / "audio", run.output.formats, _formats_asked(run), run.output.allow_outside)
     state = Preflight(run, target, name, rules, [*target.problems, *_output_problems(run, rules)])
     state.notes.extend(target.notes)
+    if stored:
+        state.stored = tuple(stored)
+        state.counts.update(rows=len(stored), songs=len(stored))
+        state.audio_s = sum(each.song.generation.audio_duration for each in stored)
+        return state
+    if folder is not None and (folder / PLAN).exists():
+        state.own_files = frozenset(each.files.path(name) for each in read_plan(folder) for name in each.files.formats)
     checker = RowChecker(run, target, RowAdvice(token_counter(target.tokenizer)))
     reader = RowReader(path.parent if path is not None and not path.is_dir() else path or Path())
     try:
@@ -164,7 +185,7 @@ def _path_problem(settings: Settings, state: Preflight, where: str) -> Problem |
         return Problem(where, f"{found.folder} is not writable", "choose another folder")
     if audios_of(settings) > 1 or state.run.swept:
         return None  # the name gets a suffix
-    taken = [path for path in map(found.path, found.formats) if path.exists()]
+    taken = [path for path in map(found.path, found.formats) if path.exists() and path not in state.own_files]
     return Problem(where, f"{taken[0]} exists and is never overwritten", "choose another name") if taken else None
 
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from acestep_batch.engine.base import RenderedSong
 from acestep_batch.outputs.publish import AudioFile
 from acestep_batch.plan import CheckedRow, Song
+from acestep_batch.run_plan import PlannedSong
 from acestep_batch.schema import Generation
 
 RECORD_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """One finished audio file, and the hash of the record beside it."""
+
+    audio: AudioFile
+    sidecar_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +33,12 @@ class Outcome:
 
     song: Song
     label: str
+    identity: str
+    """Hash of everything that decides the sound."""
     error: str = ""
-    files: tuple[AudioFile, ...] = ()
+    is_unwritten: bool = False
+    """Whether it is rendered, and only its files could not be written."""
+    files: tuple[WrittenFile, ...] = ()
     rendered: RenderedSong | None = None
     seconds: float = 0.0
     batch: int = 1
@@ -51,9 +67,13 @@ def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any]
     song, rendered = outcome.song, outcome.rendered
     if rendered is None:
         raise ValueError(f"song {song.id} has no audio to describe")
-    return manifest_row(song) | {
+    row = manifest_row(song)
+    if OVERLAPPED in outcome.rungs:
+        row["overlapped_decode"] = True  # it sounds different, so whoever renders this row again must do the same
+    return row | {
         "record": {
             "record_version": RECORD_VERSION,
+            "identity": outcome.identity,
             "model": outcome.label,
             "row": song.id,
             "take": song.take,
@@ -89,6 +109,7 @@ def failed_row(checked: CheckedRow) -> dict[str, Any]:
         "row": checked.row.id,
         "status": "failed",
         "error": f"invalid: {error}",
+        **_maker(),
     }
 
 
@@ -96,10 +117,13 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
     """One line about one song for ``records.jsonl``, from which the summary is made."""
     song, rendered = outcome.song, outcome.rendered
     row = manifest_row(song)
+    files = [_file_line(file, run_folder) for file in outcome.files]
     return {
         "index": song.index,
         "id": row.pop("id"),
         "row": song.id,
+        "identity": outcome.identity,
+        "same_as": None,
         "take": song.take,
         "seed": song.seed,
         "status": outcome.status,
@@ -118,20 +142,71 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
         },
         "peak_memory_bytes": outcome.peak_memory_bytes,
         "peak_process_bytes": outcome.peak_process_bytes,
-        "files": [_shown_path(file, run_folder) for file in outcome.files],
-        "pcm_sha256": outcome.files[0].pcm_sha256 if outcome.files else "",
-        "file_sha256": outcome.files[0].file_sha256 if outcome.files else "",
-        "clipped_samples": outcome.files[0].clipped_samples if outcome.files else None,
+        "files": [file["path"] for file in files],
+        "audio": files,
+        "pcm_sha256": files[0]["pcm_sha256"] if files else "",
+        "file_sha256": files[0]["file_sha256"] if files else "",
+        "clipped_samples": outcome.files[0].audio.clipped_samples if files else None,
         "notes": [*song.notes, *(rendered.notes if rendered is not None else ())],
+        **_maker(),
         **row,
     }
 
 
+def shared_line(record: Mapping[str, Any], twin: PlannedSong) -> dict[str, Any]:
+    """The line of a song that sounds the same as another, from the other's; its files are still missing."""
+    song = twin.song
+    row = manifest_row(song)
+    own = {"index": song.index, "id": row.pop("id"), "row": song.id, "take": song.take, "preset": song.preset}
+    free = {"seconds": 0.0, **{f"{stage}_s": 0.0 for stage in STAGES}}
+    return {**record, **own, **free, **_maker(), **row, "same_as": twin.same_as}
+
+
+def shared_sidecar(sidecar: Mapping[str, Any], twin: PlannedSong, file_name: str) -> dict[str, Any]:
+    """The record beside a file that a song shares with another, from the other's."""
+    song, record = twin.song, dict(sidecar["record"])
+    own = {"row": song.id, "take": song.take, "takes": song.takes, "preset": song.preset, "same_as": twin.same_as}
+    file = {**record["file"], "name": file_name}
+    return {**sidecar, **manifest_row(song), "overlapped_decode": sidecar["overlapped_decode"],
+            "record": {**record, **own, "file": file}}  # fmt: skip
+
+
+def _maker() -> dict[str, Any]:
+    """Who wrote a line, and when; differs from one rendering of a song to the next, as times and memory do."""
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    return {"finished_at": now, "host": socket.gethostname(), "pid": os.getpid()}
+
+
+VOLATILE = frozenset(
+    {
+        "seconds", "text_s", "diffusion_s", "decode_s", "peak_memory_bytes", "peak_process_bytes", "finished_at",
+        "host", "pid", "file_sha256", "bytes", "sidecar_sha256", "stage_seconds", "environment",
+    }
+)  # fmt: skip
+"""Fields of records that two renderings of one song need not share: times, memory, who and where, and the hashes of
+files whose tags hold them. All others must be equal."""
+
+OVERLAPPED = "overlapped decode"
+"""The rung that changes the sound."""
+
 STAGES = ("text", "diffusion", "decode")
 
 
-def _shown_path(file: AudioFile, folder: Path) -> str:
-    return file.path.relative_to(folder).as_posix() if file.path.is_relative_to(folder) else str(file.path)
+def _file_line(file: WrittenFile, folder: Path) -> dict[str, Any]:
+    audio = file.audio
+    return {
+        "path": shown_path(audio.path, folder),
+        "format": audio.format,
+        "bytes": audio.bytes,
+        "file_sha256": audio.file_sha256,
+        "pcm_sha256": audio.pcm_sha256,
+        "sidecar_sha256": file.sidecar_sha256,
+    }
+
+
+def shown_path(path: Path, folder: Path) -> str:
+    """A file as the ledger names it: from the run's folder where it lies there, else as it is."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
 def _plain(value: Any) -> Any:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
 
 from acestep_batch.attempts import Attempt, decode, decode_at_once, denoise
-from acestep_batch.batches import MicroBatch
 from acestep_batch.engine.base import Engine, StepCallback
 from acestep_batch.engine.load import EngineKey
 from acestep_batch.environment import peak_process_bytes
-from acestep_batch.outputs.output_path import OutputTarget
 from acestep_batch.plan import Song
 from acestep_batch.record import Outcome
+from acestep_batch.run_plan import PlannedSong
+from acestep_batch.saved_latents import drop_latents, save_latents
 from acestep_batch.schema import Output
 from acestep_batch.song_files import write_song
 
@@ -35,23 +36,34 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One run's songs, the files they go to, and the micro-batches to make of them."""
+class RenderBatch:
+    """Songs for one call of one engine, and which of them are wanted; the others only keep them company."""
 
-    songs: Sequence[Song]
-    targets: Sequence[OutputTarget]
-    batches: Sequence[MicroBatch]
+    engine: EngineKey
+    songs: tuple[PlannedSong, ...]
+    wanted: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The micro-batches that one process makes of a run."""
+
+    folder: Path
+    batches: Sequence[RenderBatch]
     output: Output
+    saved: Mapping[str, Attempt] = field(default_factory=dict)
+    """What was denoised earlier, by song id, and could not be written then."""
     stop_at_failure: bool = False
     overlapped_allowed: bool = True
     """Whether a song that does not fit in memory otherwise may be decoded in overlapping windows."""
 
 
-def render(job: Job, load: EngineLoader, watcher: Watcher) -> Iterator[Outcome]:
-    """Render every micro-batch and write its files; yields each song's outcome as soon as it is on disk.
+def render(job: Job, load: EngineLoader, watcher: Watcher, check: Callable[[], None]) -> Iterator[Outcome]:
+    """Render every micro-batch and write its wanted songs; yields each one's outcome as soon as it is on disk.
 
-    Failures of single songs are outcomes. With ``stop_at_failure`` the first one is the last outcome. What is
-    denoised when the step callback raises KeyboardInterrupt is still written and yielded before that is passed on.
+    Failures of single songs are outcomes. With ``stop_at_failure`` the first one is the last outcome. ``check`` is
+    called at every step and may raise KeyboardInterrupt; what is rendered by then is still written and yielded before
+    that is passed on.
 
     Raises:
         Refused: weights that cannot be loaded.
@@ -66,8 +78,8 @@ def render(job: Job, load: EngineLoader, watcher: Watcher) -> Iterator[Outcome]:
                     yield from _finished(job, waiting)
                     engine = None  # before the next one is loaded: two may not fit
                     key, engine = batch.engine, load(batch.engine)
-                songs = [job.songs[position] for position in batch.positions]
-                attempts = denoise(engine, songs, watcher.batch)
+                check()
+                attempts = _denoised(job, engine, batch, watcher, check)
                 if not engine.decodes_beside_denoising:
                     attempts = _decoded(job, engine, attempts)
                 for outcome in _finished(job, waiting):  # no more than one batch waits: its audio takes memory
@@ -90,7 +102,7 @@ def render(job: Job, load: EngineLoader, watcher: Watcher) -> Iterator[Outcome]:
 class _Half:
     """A micro-batch that has been denoised and is being finished in the other thread."""
 
-    batch: MicroBatch
+    batch: RenderBatch
     engine: Engine
     attempts: Sequence[Attempt]
     finishing: Future[list[Outcome] | None]
@@ -105,12 +117,32 @@ def _finished(job: Job, waiting: deque[_Half]) -> Iterator[Outcome]:
         yield from outcomes
 
 
+def _denoised(
+    job: Job, engine: Engine, batch: RenderBatch, watcher: Watcher, check: Callable[[], None]
+) -> list[Attempt]:
+    """The batch in its planned company, so that bits do not depend on what is wanted of it; or what was kept of it."""
+    kept = [job.saved[each.song.song_id] for each in batch.songs if each.song.song_id in job.saved]
+    if batch.wanted <= {each.song.song_id for each in kept}:
+        return kept
+
+    def on_batch(songs: Sequence[Song]) -> StepCallback:
+        count = watcher.batch(songs)
+
+        def on_step(done: int, total: int) -> None:
+            count(done, total)
+            check()
+
+        return on_step
+
+    return denoise(engine, [each.song for each in batch.songs], on_batch)
+
+
 def _decoded(job: Job, engine: Engine, attempts: Sequence[Attempt]) -> list[Attempt]:
     return decode(engine, attempts, job.output.sample_rate, overlapped_allowed=job.overlapped_allowed)
 
 
-def _finish(job: Job, engine: Engine, batch: MicroBatch, attempts: Sequence[Attempt]) -> list[Outcome] | None:
-    """Decode what is not decoded yet, and write everything; None where decoding went wrong."""
+def _finish(job: Job, engine: Engine, batch: RenderBatch, attempts: Sequence[Attempt]) -> list[Outcome] | None:
+    """Decode what is not decoded yet, and write what is wanted; None where decoding went wrong."""
     if any(not each.error and each.rendered is None for each in attempts):
         decoded = decode_at_once(engine, attempts, job.output.sample_rate)
         if decoded is None:
@@ -118,10 +150,38 @@ def _finish(job: Job, engine: Engine, batch: MicroBatch, attempts: Sequence[Atte
         attempts = decoded
     peaks = (engine.peak_memory_bytes(), peak_process_bytes())
     facts = engine.describe()
+    planned = {each.song.song_id: each for each in batch.songs}
     outcomes = []
-    for position, each in zip(batch.positions, attempts, strict=True):
+    for each in attempts:
+        if each.song.song_id not in batch.wanted:
+            continue
+        own = planned[each.song.song_id]
         outcome = Outcome(
-            each.song, engine.label, each.error, (), each.rendered, each.seconds, each.batch, *peaks, each.rungs
+            song=each.song,
+            label=engine.label,
+            identity=own.identity,
+            error=each.error,
+            rendered=each.rendered,
+            seconds=each.seconds,
+            batch=each.batch,
+            rungs=tuple(map(str, each.rungs)),
+            peak_memory_bytes=peaks[0],
+            peak_process_bytes=peaks[1],
         )
-        outcomes.append(outcome if each.error else write_song(outcome, job.targets[position], job.output, facts))
+        outcomes.append(_written(job, own, each, outcome, facts))
     return outcomes
+
+
+def _written(job: Job, planned: PlannedSong, attempt: Attempt, outcome: Outcome, facts: Mapping[str, Any]) -> Outcome:
+    """The song's files; where only writing fails, what was denoised is kept."""
+    if attempt.error:
+        return outcome
+    written = write_song(outcome, planned.files, job.output, facts)
+    if not written.error:
+        if planned.song.song_id in job.saved:
+            drop_latents(job.folder, planned)
+    elif written.is_unwritten and (kept := save_latents(job.folder, planned, attempt)) is not None:
+        return replace(
+            written, error=f"{written.error}; what was rendered is kept in {kept.parent.name}/, resume the run"
+        )
+    return written

@@ -226,6 +226,22 @@ class RunOptions:
         "choice", "continue", "A song that fails while running: go on with the others, or stop.", "this product",
         choices=("continue", "stop"),
     )  # fmt: skip
+    on_oom: str = declare(
+        "choice", "degrade", "A song that fits in memory in no other way: decode it in overlapping windows, which "
+        "sounds different near their seams and is recorded, or let it fail.", "this product",
+        choices=("degrade", "fail"),
+    )  # fmt: skip
+    strict: bool = declare(
+        "bool", False, "Render every song by itself, so that its bits do not depend on its neighbours.", "this product",
+    )  # fmt: skip
+    resume: bool | None = declare(
+        "bool", None, "Go on in the newest version with the same configuration; null: false for a run, true for a "
+        "sweep and with shard.", "this product", nullable=True,
+    )  # fmt: skip
+    shard: str | None = declare(
+        "str", None, "I/N: make only every N-th micro-batch, from the I-th, beside other processes in one folder.",
+        "this product", nullable=True,
+    )  # fmt: skip
     limit: int | None = declare(
         "int", None, "Only the first rows.", "this product", hard=Range(1), nullable=True,
     )  # fmt: skip

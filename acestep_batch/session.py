@@ -2,23 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from acestep_batch.compose import Run, build_run
 from acestep_batch.hardware import Machine, torch_build
+from acestep_batch.outputs.names import safe_name, shortened
 from acestep_batch.plan import Song
-from acestep_batch.preflight import CELLS, MAX_CELL_CHARS, Preflight, disk_problem, preflight
-from acestep_batch.problems import FAILED, INTERRUPTED, OK, REFUSED, Problem, Refused
+from acestep_batch.preflight import CELLS, MAX_CELL_CHARS, Preflight, disk_problem, manifest_path, preflight, run_name
+from acestep_batch.problems import FAILED, OK, REFUSED, Problem, Refused, refuse
 from acestep_batch.progress import RunConsole, RunProgress, run_progress, watch_rows
-from acestep_batch.shown import print_advice, print_dry_run, print_problems, print_refusal, print_results
+from acestep_batch.run_folder import (
+    Command,
+    differences,
+    find_version,
+    key_facts,
+    key_of,
+    open_cell,
+    open_version,
+    read_run_file,
+)
+from acestep_batch.run_plan import PlannedSong
+from acestep_batch.shard import Shard, parse_shard
+from acestep_batch.shown import print_advice, print_dry_run, print_problems, print_refusal, print_results, print_todo
 
 if TYPE_CHECKING:
     from acestep_batch.hydra_config import Layers
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run of a command: a cell of its sweep, or the whole command."""
+
+    run: Run
+    name: str
+    """Its folder in the sweep; empty for a run."""
+    facts: Mapping[str, Any]
+    """What decides which folder it goes on in."""
+    stored: tuple[PlannedSong, ...] = ()
+    """Its songs as they were planned, where its manifest is not to be read again."""
+
+    def folder(self, place: Path) -> Path:
+        """Its folder in the command's."""
+        return place / CELLS / self.name if self.name else place
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The folder that a command means."""
+
+    command: Command
+    root: Path
+    name: str
+    facts: Mapping[str, Any]
+    kind: str
+    resume: bool | None
+    existing: Path | None
+    """Where it goes on; None where it begins."""
+
+    def open(self) -> Path:
+        """The folder, made now where it does not exist. Raises Refused."""
+        if self.existing is not None:
+            return self.existing
+        return open_version(self.root, self.name, self.facts, self.command, self.kind, self.resume)
 
 
 def typed_run(cell: Layers) -> Run:
@@ -38,33 +89,71 @@ def typed_run(cell: Layers) -> Run:
     )  # fmt: skip
 
 
-def run_cells(
-    cells: Sequence[Layers], is_sweep: bool, machine: Machine, shipped: Path, notes: Sequence[str] = ()
+def run_layers(
+    layers: Sequence[Layers],
+    common: Layers | None,
+    command: Command,
+    machine: Machine,
+    shipped: Path,
+    notes: Sequence[str] = (),
+    into: Path | None = None,
+    explain: bool = False,
 ) -> int:
-    """Check every cell, then carry them out; returns the exit code. ``notes`` say what ``auto`` found.
+    """Type, check and carry out the runs of a command; returns the exit code.
+
+    Args:
+        common: a sweep's configuration without the swept keys.
+        notes: what ``auto`` found.
+        into: the folder to go on in, where it was named; else the configuration decides.
+        explain: only say what would be made, and why.
 
     Raises:
-        Refused: problems of the configuration, of every cell at once.
+        Refused: problems of the configuration, of every run at once; nothing to resume.
     """
+    runs = _typed_runs([*layers, *(() if common is None else (common,))])
+    swept = runs.pop() if common is not None else None
+    cells = [Cell(run, "" if swept is None else _cell_name(run), facts_of(run)) for run in runs]
+    first = runs[0]
+    facts = cells[0].facts if swept is None else facts_of(swept) | {"swept": sorted(first.swept)}
+    name, kind = run_name(first, manifest_path(first, shipped)), "run" if swept is None else "sweep"
+    resume = first.options.resume
+    if resume is None and swept is None and parse_shard(first.options.shard) is None:
+        resume = False
+    root = Path(first.output.root)
+    existing = find_version(root, name, facts, kind, resume) if into is None else _unchanged(into, facts)
+    return run_cells(cells, Place(command, root, name, facts, kind, resume, existing), machine, shipped, notes, explain)
+
+
+def run_cells(
+    cells: Sequence[Cell], place: Place, machine: Machine, shipped: Path, notes: Sequence[str], explain: bool
+) -> int:
+    """Check every run, then carry them out; arguments and errors as in ``run_layers``."""
     out, err = RunConsole(highlight=False), RunConsole(stderr=True, highlight=False)
-    runs = _typed_runs(cells)
-    dry = runs[0].options.dry_run
+    options = cells[0].run.options
+    shard = parse_shard(options.shard)
+    if shard is not None and options.resume is False:
+        raise refuse(f"shard={shard}", "needs one folder for all shards, and resume=false makes a new one", "drop it")
     build = torch_build()
     watch = watch_rows(err)
-    checked = [preflight(run, machine, build, shipped, watch, keep_rows=not dry) for run in runs]
+    checked = []
+    for cell in cells:
+        folder = None if place.existing is None else cell.folder(place.existing)
+        checked.append(preflight(cell.run, machine, build, shipped, watch, not options.dry_run, folder, cell.stored))
     checked[0].notes.extend(notes)
     print_advice(checked)
     full = disk_problem(checked)
     blocking = [] if full is None else [full]
     for each in checked:
-        blocking += [*each.problems, *each.row_problems] if dry else each.blocking
-    if dry:
+        blocking += [*each.problems, *each.row_problems] if options.dry_run else each.blocking
+    if options.dry_run:
         print_dry_run(out, checked)
     if blocking:
         print_problems(list(dict.fromkeys(blocking)), sum(each.more_row_problems for each in checked))
         print_refusal()
         return REFUSED
-    return OK if dry else _carry_out(checked, is_sweep, machine, out)
+    if explain:
+        return _explain(checked, cells, place, out)
+    return OK if options.dry_run else _carry_out(checked, cells, place, machine, shard, out)
 
 
 def _typed_runs(cells: Sequence[Layers]) -> list[Run]:
@@ -80,13 +169,58 @@ def _typed_runs(cells: Sequence[Layers]) -> list[Run]:
     return runs
 
 
-def _carry_out(checked: Sequence[Preflight], is_sweep: bool, machine: Machine, out: Console) -> int:
+def facts_of(run: Run) -> dict[str, Any]:
+    """What decides which folder a run goes on in."""
+    layers = run.layers
+    song = {**layers.base, **layers.preset, **layers.preset_file, **layers.command_line}
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in song.items()}
+    return key_facts({**run.config, "generation": plain})
+
+
+def _cell_name(run: Run) -> str:
+    """A cell's folder: its swept values for people, and the hash of its configuration, for equal words may differ."""
+    words = "_".join(f"{key}={value}" for key, value in run.swept.items())
+    tail = key_of(facts_of(run))[:8]
+    return f"{shortened(safe_name(words), MAX_CELL_CHARS - len(tail) - 1)}-{tail}"
+
+
+def _unchanged(folder: Path, facts: Mapping[str, Any]) -> Path:
+    """The folder, if its configuration is still this one. Raises Refused with everything that differs."""
+    own = read_run_file(folder)
+    changed = [] if own is None else differences(own["facts"], facts)
+    if changed:
+        remedy = "repeat the run's command for a new version, or --as-planned to finish what was planned"
+        raise Refused([Problem(str(folder), "its configuration is not what it was:", remedy), *changed])
+    return folder
+
+
+def _explain(checked: Sequence[Preflight], cells: Sequence[Cell], place: Place, out: Console) -> int:
+    from acestep_batch.run_work import look
+
+    nowhere = Path(place.name, "new")
+    print_todo(
+        out,
+        {
+            cell.name: look(each, cell.folder(place.existing or nowhere))[0]
+            for each, cell in zip(checked, cells, strict=True)
+        },
+    )
+    return OK
+
+
+def _carry_out(
+    checked: Sequence[Preflight],
+    cells: Sequence[Cell],
+    place: Place,
+    machine: Machine,
+    shard: Shard | None,
+    out: Console,
+) -> int:
     from acestep_batch.engine.base import Engine
-    from acestep_batch.engine.load import EngineKey, load_engine
-    from acestep_batch.execute import RunResult, execute
-    from acestep_batch.outputs.atomic import make_folder
-    from acestep_batch.outputs.folders import claim_version
-    from acestep_batch.outputs.names import safe_name, shortened
+    from acestep_batch.engine.load import EngineKey, load_engine, model_files
+    from acestep_batch.environment import describe_environment
+    from acestep_batch.execute import RunResult, execute, sweep_records
+    from acestep_batch.interrupts import interrupts
     from acestep_batch.summary import SummaryFiles
 
     held: dict[EngineKey, Engine] = {}
@@ -99,36 +233,35 @@ def _carry_out(checked: Sequence[Preflight], is_sweep: bool, machine: Machine, o
             held[key] = load_engine(key)
         return held[key]
 
-    first = checked[0]
-    folder = claim_version(Path(first.run.output.root), first.name)
-    summary = SummaryFiles(folder) if is_sweep else None
-    out.print(f"{folder}", markup=False, soft_wrap=True)
-
     def watch(songs: Sequence[Song]) -> AbstractContextManager[RunProgress]:
         return run_progress(out, songs)
 
+    folder = place.open()
+    out.print(f"{folder}", markup=False, soft_wrap=True)
+    is_sweep = bool(cells[0].name)
+    summary = SummaryFiles(folder, lambda: sweep_records(folder)) if is_sweep else None
     results: list[RunResult] = []
     failed_cells = 0
-    for number, cell in enumerate(checked, 1):
-        place = folder
-        if is_sweep:
-            words = "_".join(f"{key}={value}" for key, value in cell.run.swept.items())
-            place = (
-                folder / CELLS / shortened(safe_name("_".join(filter(None, (f"{number:04d}", words)))), MAX_CELL_CHARS)
-            )
-            make_folder(place)
-            out.print(f"cell {number}/{len(checked)}: {words}", markup=False, soft_wrap=True)
-        try:
-            results.append(execute(cell, place, machine, load, watch, summary))
-        except Refused as refused:
-            if not results:
-                raise
-            print_problems(refused.problems)
-            failed_cells += 1
-            continue
-        if results[-1].interrupted or (results[-1].failed and cell.run.options.on_error == "stop"):
-            break
+    with interrupts() as stop:
+        for number, (each, cell) in enumerate(zip(checked, cells, strict=True), 1):
+            own = cell.folder(folder)
+            if is_sweep:
+                open_cell(own, cell.facts, place.command, cell.run.swept)
+                words = "_".join(f"{key}={value}" for key, value in cell.run.swept.items())
+                out.print(f"cell {number}/{len(checked)}: {words}", markup=False, soft_wrap=True)
+            environment = describe_environment(machine, model_files(each.target.checkpoint, each.target.lyric_vocab))
+            try:
+                results.append(execute(each, own, environment, load, watch, stop, shard, summary))
+            except Refused as refused:
+                if not results:
+                    raise
+                print_problems(refused.problems)
+                failed_cells += 1
+                continue
+            if stop.code is not None or (results[-1].failed and each.run.options.on_error == "stop"):
+                break
     print_results(out, results, folder)
-    if any(result.interrupted for result in results):
-        return INTERRUPTED
+    if stop.code is not None:
+        out.print(f"go on with: python -m acestep_batch resume {folder}", markup=False, soft_wrap=True)
+        return stop.code
     return FAILED if failed_cells or any(result.failed for result in results) else OK

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
     from acestep_batch.execute import RunResult
     from acestep_batch.preflight import Preflight
+    from acestep_batch.replan import Work
 
 _ADVICE_SHOWN = 20
 _PROBLEMS_SHOWN = 100
 _ROWS_SHOWN = 40
 _SONG_COLUMNS = ("id", "seed", "audio", "time")
-_NAMES = frozenset({"cell", "id", "file"})
+_NAMES = frozenset({"cell", "id", "file", "reason"})
 _NUMBERS = frozenset({"seed", "audio", "time", "length", "steps", "guidance"})
 
 
@@ -107,6 +108,22 @@ def _planned(checked: Preflight) -> list[tuple[str, ...]]:
     return lines
 
 
+def print_todo(out: Console, found: Mapping[str, Work]) -> None:
+    """For each run (by its cell's name, empty outside a sweep): which songs would be made, and why."""
+    lines = [(cell, song_id, reason) for cell, work in found.items() for song_id, reason in work.todo.items()]
+    in_sweep = any(found)
+    if lines:
+        columns = ("cell", "id", "reason") if in_sweep else ("id", "reason")
+        _table(out, columns, [line[-len(columns) :] for line in lines[:_ROWS_SHOWN]])
+    for _, song_id, reason in lines[_ROWS_SHOWN:]:
+        _plain(out, f"{song_id}: {reason}")
+    dropped = sum(len(work.dropped) for work in found.values())
+    if dropped:
+        _plain(out, f"{dropped} earlier {'song gives' if dropped == 1 else 'songs give'} way to superseded/")
+    done = sum(work.finished for work in found.values())
+    _plain(out, f"{done} {'song is' if done == 1 else 'songs are'} done, {len(lines)} to make")
+
+
 def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> None:
     """What was made and where, failures again at the end."""
     in_sweep = any(result.folder != folder for result in results)
@@ -127,7 +144,9 @@ def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> N
         _plain(out, f"failed: {record['id']}: {record['error']}")
     made = len(records) - len(failed)
     missed = sum(result.not_tried for result in results)
+    before = sum(result.done_before for result in results)
     rest = f", {missed} not tried" if missed else ""
+    rest += f", {before} done before" if before else ""
     _plain(out, f"{made} {'song' if made == 1 else 'songs'} made, {len(failed)} failed{rest}")
     _plain(out, f"folder:  {folder}")
     _plain(out, f"summary: {folder / 'summary.csv'}")

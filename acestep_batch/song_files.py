@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -9,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from acestep_batch.engine.base import RenderedSong
+from acestep_batch.outputs.atomic import link_or_copy, make_folder
 from acestep_batch.outputs.audio_files import master_sha256
 from acestep_batch.outputs.formats import AudioFormat, audio_format
 from acestep_batch.outputs.output_path import OutputTarget
-from acestep_batch.outputs.publish import AudioFile, Encoding, publish_audio
+from acestep_batch.outputs.publish import Encoding, publish_audio
 from acestep_batch.outputs.quality import silent_or_broken
 from acestep_batch.outputs.records import write_json
 from acestep_batch.outputs.tags import Tags
 from acestep_batch.problems import one_line
-from acestep_batch.record import Outcome, sidecar
+from acestep_batch.record import Outcome, WrittenFile, shared_line, shared_sidecar, shown_path, sidecar
+from acestep_batch.run_plan import PlannedSong
 from acestep_batch.schema import Output
 
 log = logging.getLogger(__name__)
@@ -33,20 +36,22 @@ def write_song(outcome: Outcome, target: OutputTarget, output: Output, engine: M
         return outcome
     if reason := silent_or_broken(rendered.audio):
         return replace(outcome, error=reason)
-    files: list[AudioFile] = []
+    files: list[WrittenFile] = []
     try:
         files.extend(_write_files(outcome, rendered, target, output, engine))
     except FileExistsError:
-        return replace(outcome, files=tuple(files), error="could not be written: a file of that name has appeared")
+        reason = "could not be written: a file of that name has appeared"
+        return replace(outcome, files=tuple(files), error=reason, is_unwritten=True)
     except Exception as error:
-        log.exception("%s could not be written", outcome.song.id)
-        return replace(outcome, files=tuple(files), error=f"could not be written: {one_line(error)}")
+        log.exception("%s could not be written", outcome.song.song_id)
+        reason = f"could not be written: {one_line(error)}"
+        return replace(outcome, files=tuple(files), error=reason, is_unwritten=True)
     return replace(outcome, files=tuple(files))
 
 
 def _write_files(
     outcome: Outcome, rendered: RenderedSong, target: OutputTarget, output: Output, engine: Mapping[str, Any]
-) -> Iterator[AudioFile]:
+) -> Iterator[WrittenFile]:
     master = master_sha256(rendered.audio)
 
     def record(file: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def _write_file(
     outcome: Outcome,
     rendered: RenderedSong,
     record: Callable[[Mapping[str, Any]], dict[str, Any]],
-) -> AudioFile:
+) -> WrittenFile:
     """Write one audio file with its record in its tags, and the same record, with the file's own hash, beside it."""
     facts = {"name": path.name, "format": encode.name, "subtype": encode.subtype}
 
@@ -72,5 +77,36 @@ def _write_file(
     written = publish_audio(path, rendered.audio, rendered.sample_rate, encode, tags)
     known = {"pcm_sha256": written.pcm_sha256, "clipped_samples": written.clipped_samples}
     own = {"bytes": written.bytes, "file_sha256": written.file_sha256}
-    write_json(path.with_name(f"{path.name}.json"), record({**facts, **known, **own}))
-    return written
+    beside = write_json(path.with_name(f"{path.name}.json"), record({**facts, **known, **own}))
+    return WrittenFile(written, beside)
+
+
+def share_song(record: Mapping[str, Any], twin: PlannedSong, folder: Path) -> dict[str, Any]:
+    """Give a song the audio of another that sounds the same; returns its line for the ledger.
+
+    ``record`` is the other's line. Where the file system allows it, both names stand for one file.
+    """
+    line = shared_line(record, twin)
+    if record["status"] != "ok":
+        return line
+    files = []
+    try:
+        for given in record["audio"]:
+            path = twin.files.path(str(given["format"]))
+            source = folder / str(given["path"])
+            make_folder(path.parent)
+            link_or_copy(source, path)
+            sidecar = json.loads(source.with_name(f"{source.name}.json").read_text(encoding="utf-8"))
+            own = shared_sidecar(sidecar, twin, path.name)
+            beside = write_json(path.with_name(f"{path.name}.json"), own)
+            files.append({**given, "path": shown_path(path, folder), "sidecar_sha256": beside})
+    except Exception as error:
+        log.exception("%s could not be written", twin.song.song_id)
+        return {
+            **line,
+            "status": "failed",
+            "error": f"could not be written: {one_line(error)}",
+            "files": [],
+            "audio": [],
+        }
+    return {**line, "files": [file["path"] for file in files], "audio": files}

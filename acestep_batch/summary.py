@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,25 +35,28 @@ def summary_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without what only programs read."""
     return {
         name: " ".join(map(str, value)) if name in ("actual_seeds", "oss_steps") else "; ".join(map(str, value))
         if name in _LISTS else value
-        for name, value in record.items()
+        for name, value in record.items() if name not in ("audio", "environment")
     }  # fmt: skip
 
 
 @dataclass(slots=True)
 class SummaryFiles:
-    """Rewrites ``summary.csv`` and ``summary.parquet`` as songs finish, seldom enough not to slow a long run."""
+    """Rewrites ``summary.csv`` and ``summary.parquet`` as songs finish, seldom enough not to slow a long run.
+
+    ``collect`` gives all records that the table holds, read from the disk: the summary is never more than the records.
+    """
 
     folder: Path
-    records: list[Mapping[str, Any]] = field(default_factory=list)
+    collect: Callable[[], Iterable[Mapping[str, Any]]]
     _written_at: float = 0.0
     _cost_s: float = 0.0
 
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Take a finished song in; the files follow at once, or after a while where writing them has become slow."""
-        self.records.append(record)
+    def changed(self) -> None:
+        """There is a new record; the files follow at once, or after a while where writing them has become slow."""
         if time.monotonic() - self._written_at < self._cost_s / _OFTEN:
             return
         try:
@@ -65,10 +68,23 @@ class SummaryFiles:
     def write(self) -> None:
         """Write both files now, each whole and by rename."""
         started = time.monotonic()
-        table = summary_table(self.records)
+        table = summary_table(self.collect())
         with atomic_path(self.folder / "summary.csv", replace=True) as temporary:
-            table.to_csv(temporary, index=False)
+            inert(table).to_csv(temporary, index=False)
         with atomic_path(self.folder / "summary.parquet", replace=True) as temporary:
             table.to_parquet(temporary, index=False)
         self._written_at = time.monotonic()
         self._cost_s = self._written_at - started
+
+
+def inert(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before every text that a spreadsheet would run as a formula.
+
+    That is how OWASP has it (CSV injection): text that begins with = + - @, a tab or a line end.
+    """
+    found = table.copy()
+    texts: list[str] = list(found.select_dtypes("string").columns)
+    for name in texts:
+        runs = found[name].str.match(r"[=+\-@\t\r\n\0]").fillna(False).astype(bool)
+        found.loc[runs, name] = "'" + found.loc[runs, name]
+    return found.set_axis([f"'{name}" if str(name)[:1] in "=+-@" else str(name) for name in found], axis="columns")

@@ -100,12 +100,11 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
         tokenizer = checkpoint / "umt5-base" / "tokenizer.json" if checkpoint is not None else None
         tokenizer = tokenizer if tokenizer is not None and tokenizer.is_file() else None
     warning = card_warning(run.hw.name, machine, device_id) if device == "cuda" else None
-    asked = run.hw.batch_size
     return Target(
         model=run.model.name,
         device=device,
         profile_device=run.hw.device,
-        batch_size=asked if isinstance(asked, int) else SONGS_AT_ONCE_ON_GPU if device == "cuda" else 1,
+        batch_size=_songs_at_once(run, device),
         gpu_count=len(machine.gpus),
         compile_obstacle=compile_obstacle(device, machine.os),
         checkpoint=checkpoint,
@@ -118,6 +117,13 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
         gpu_memory=tuple(gpu.memory_bytes for gpu in machine.gpus),
         host_memory=machine.memory_bytes,
     )
+
+
+def _songs_at_once(run: Run, device: str) -> int:
+    if run.options.strict:
+        return 1
+    asked = run.hw.batch_size
+    return asked if isinstance(asked, int) else SONGS_AT_ONCE_ON_GPU if device == "cuda" else 1
 
 
 def _for_v1_alone(run: Run) -> list[Problem]:

@@ -20,6 +20,7 @@ from acestep_batch.engine.base import Decoding
 from acestep_batch.execute import execute
 from acestep_batch.hardware import detect, profile_for, torch_build
 from acestep_batch.hydra_config import composer
+from acestep_batch.interrupts import Interrupts
 from acestep_batch.outputs.folders import claim_version
 from acestep_batch.preflight import preflight
 from acestep_batch.progress import Pace, clock, run_progress
@@ -30,7 +31,7 @@ from acestep_batch.session import typed_run
 def render_rows(tmp_path):
     """Renders rows of a JSON manifest with the sine engine: (result, engine, what was printed)."""
 
-    def run(rows, *overrides: str, swept=None, steps=4, engine=None):
+    def run(rows, *overrides: str, swept=None, steps=4, engine=None, into=None, stop=None, shard=None):
         manifest = tmp_path / "songs.json"
         manifest.write_text(json.dumps(rows), encoding="utf-8")
         machine, engine = detect(), engine or SineEngine()
@@ -49,8 +50,9 @@ def render_rows(tmp_path):
             with run_progress(printed, songs) as progress:
                 yield progress
 
-        folder = claim_version(Path(checked.run.output.root), checked.name)
-        return execute(checked, folder, machine, lambda key: engine, watch), engine, printed.file.getvalue()
+        folder = into or claim_version(Path(checked.run.output.root), checked.name)
+        result = execute(checked, folder, {"machine": "test"}, lambda key: engine, watch, stop or Interrupts(), shard)
+        return result, engine, printed.file.getvalue()
 
     return run
 
@@ -90,7 +92,7 @@ def test_on_error_stop_ends_after_the_first_failure(render_rows):
 
 def test_an_interrupt_keeps_what_is_finished(render_rows):
     result, _, _ = render_rows([{"id": "a"}, {"id": "b", "prompt": "interrupt"}, {"id": "c"}])
-    assert result.interrupted
+    assert result.not_tried == 2
     assert [record["id"] for record in result.records] == ["a"]
     assert len(pd.read_csv(result.folder / "summary.csv")) == 1
 

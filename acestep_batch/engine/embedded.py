@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import UMT5Config, UMT5EncoderModel
 
 from acestep_batch.engine.base import Decoding, DenoisedSong, RenderedSong, SongRequest, StepCallback
+from acestep_batch.engine.embedded_identity import LABEL
 from acestep_batch.engine.embedded_sizes import (
     AUTOENCODER_CONFIG,
     TEXT_ENCODER_CONFIG,
@@ -30,8 +31,6 @@ from acestep_batch.engine.v1.pipeline import V1Engine
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
 from acestep_batch.engine.v1.vocoder import ADaMoSHiFiGANV1, VocoderConfig, fold_weight_norm
-
-LABEL = "embedded, untrained"
 
 GAINS: Mapping[str, float] = {"music_vocoder.head.ups": 1.6, "music_vocoder.head.conv_post": 1.2}
 """Layers that are not of unit gain: they make up for what the activations between them take, and set the loudness."""

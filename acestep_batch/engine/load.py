@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acestep_batch.engine.base import Engine, SongRequest
+from acestep_batch.engine.checkpoint import LYRIC_VOCAB, commit_of, describe_files
+from acestep_batch.engine.embedded_identity import EMBEDDED_WEIGHTS
 from acestep_batch.engine.v1.batching import sampling_key
 
 
@@ -30,6 +32,17 @@ def micro_batch_key(request: SongRequest) -> Hashable:
     return sampling_key(request), request.overlapped_decode
 
 
+def model_files(checkpoint: Path | None, lyric_vocab: Path | None) -> dict[str, str]:
+    """The sha256 of everything that the model's sound follows from, by name; the embedded model without a checkpoint.
+
+    Raises OSError for a file that cannot be read.
+    """
+    if checkpoint is None:
+        return {EMBEDDED_WEIGHTS["path"]: EMBEDDED_WEIGHTS["sha256"]}
+    facts = describe_files(checkpoint, lyric_vocab=lyric_vocab)
+    return {LYRIC_VOCAB if Path(each["path"]).is_absolute() else each["path"]: each["sha256"] for each in facts}
+
+
 def load_engine(key: EngineKey) -> Engine:
     """Load the weights.
 
@@ -43,7 +56,6 @@ def load_engine(key: EngineKey) -> Engine:
         from acestep_batch.engine.embedded import load_embedded_engine
 
         return load_embedded_engine(key.device, dtype, key.torch_compile)
-    from acestep_batch.engine.checkpoint import LYRIC_VOCAB, commit_of, describe_files
     from acestep_batch.engine.v1.loading import load_engine as load_published
     from acestep_batch.engine.v1.lyrics import LyricTokenizer
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,22 @@ def write_bytes(final: Path, data: bytes, *, replace: bool = False) -> None:
 def write_text(final: Path, text: str, *, replace: bool = False) -> None:
     """`write_bytes` of UTF-8 text; line ends are kept as they are."""
     write_bytes(final, text.encode("utf-8"), replace=replace)
+
+
+def link_or_copy(source: Path, final: Path) -> None:
+    """A second name for a file, or a copy of it where the file system has no hard links; durable either way.
+
+    Raises FileExistsError when `final` exists, OSError when a step fails.
+    """
+    try:
+        os.link(source, final)
+    except FileExistsError:
+        raise
+    except OSError:
+        with atomic_path(final) as temporary:
+            shutil.copyfile(source, temporary)
+    else:
+        sync_folder(final.parent)
 
 
 def make_folder(path: Path) -> None:

@@ -40,6 +40,12 @@ def claim_version(root: Path, name: str) -> Path:
     return version
 
 
+def versions(folder: Path) -> list[Path]:
+    """The version folders in `folder`, the newest first."""
+    found = [(int(match[1]), entry) for entry in folder.iterdir() if (match := _VERSION.fullmatch(entry.name))]
+    return [entry for _, entry in sorted(found, reverse=True)]
+
+
 def check_writable(root: Path) -> Problem | None:
     """Whether files could be created in `root`, or in the nearest folder above it that exists; writes nothing.
 

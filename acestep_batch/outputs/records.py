@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from acestep_batch.outputs.atomic import sync_descriptor, sync_folder, write_text
+from acestep_batch.outputs.atomic import sync_descriptor, sync_folder, write_bytes
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
@@ -23,9 +24,14 @@ def json_text(value: object, *, indent: int | None = None) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def write_json(path: Path, value: object, *, replace: bool = False) -> None:
-    """Write indented JSON durably. Raises FileExistsError unless `replace`, and as `json_text`."""
-    write_text(path, json_text(value, indent=2) + "\n", replace=replace)
+def write_json(path: Path, value: object, *, replace: bool = False) -> str:
+    """Write indented JSON durably and return the file's sha256.
+
+    Raises FileExistsError unless `replace`, and as `json_text`.
+    """
+    data = (json_text(value, indent=2) + "\n").encode("utf-8")
+    write_bytes(path, data, replace=replace)
+    return hashlib.sha256(data).hexdigest()
 
 
 def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:

@@ -1,0 +1,134 @@
+"""What is left to do: a run's songs held against what is on disk, each song that is made again with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from acestep_batch.identity import changed_facts
+from acestep_batch.outputs.audio_files import decoded, file_sha256
+from acestep_batch.outputs.output_path import unique_targets
+from acestep_batch.run_plan import PlannedSong, batches_of, with_duplicates
+
+Batching = Callable[[Sequence[PlannedSong]], list[list[int]]]
+"""Micro-batches of songs, as positions in the sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A plan, and what of it is still to be done."""
+
+    plan: tuple[PlannedSong, ...]
+    todo: Mapping[str, str]
+    """The songs to be made, by id, each with its reason."""
+    dropped: tuple[PlannedSong, ...] = ()
+    """Songs of the earlier plan that this one has no more, or not in this form: what is on disk of them gives way."""
+
+    @property
+    def finished(self) -> int:
+        """Songs that need nothing."""
+        return len(self.plan) - len(self.todo)
+
+
+def first_plan(songs: Sequence[PlannedSong], batching: Batching) -> Work:
+    """The work of a run that begins."""
+    plan = _batched(with_duplicates(songs), 0, batching)
+    return Work(tuple(plan), {each.song.song_id: "not made yet" for each in plan})
+
+
+def plan_again(
+    songs: Sequence[PlannedSong],
+    before: Sequence[PlannedSong],
+    records: Mapping[str, Mapping[str, Any]],
+    folder: Path,
+    batching: Batching,
+) -> Work:
+    """The work of a run that goes on: ``songs`` are what is asked now, ``before`` what was planned.
+
+    A song that is done keeps its files and its names. Micro-batches stay as they were planned while all their songs do,
+    so that a torn one is rendered in the same company and to the same bits.
+    """
+    old = {each.song.song_id: each for each in before}
+    songs = _with_old_names(songs, old)
+    now = {each.song.song_id: each for each in songs}
+    todo: dict[str, str] = {}
+    for each in songs:
+        reason = _reason(each, old.get(each.song.song_id), records.get(each.song.song_id), folder)
+        if reason:
+            todo[each.song.song_id] = reason
+    kept = {
+        number: members
+        for number, members in batches_of(before).items()
+        if all(_unchanged(member, now.get(member.song.song_id)) for member in members)
+    }
+    batch_of = {member.song.song_id: number for number, members in kept.items() for member in members}
+    done = now.keys() - todo.keys()
+    plan = with_duplicates([replace(each, batch=batch_of.get(each.song.song_id)) for each in songs], done)
+    rest = [each for each in plan if each.batch is None and each.song.song_id in todo]
+    first_free = max((each.batch for each in before if each.batch is not None), default=-1) + 1
+    placed = {each.song.song_id: each for each in _batched(rest, first_free, batching)}
+    plan = [placed.get(each.song.song_id, each) for each in plan]
+    dropped = tuple(each for each in before if not _unchanged(each, now.get(each.song.song_id)))
+    return Work(tuple(plan), todo, dropped)
+
+
+def _with_old_names(songs: Sequence[PlannedSong], old: Mapping[str, PlannedSong]) -> list[PlannedSong]:
+    """Songs that are asked for unchanged keep their files, whatever their places in the manifest are now.
+
+    New songs keep out of their way.
+    """
+    kept = {
+        song_id: before.files
+        for each in songs
+        if (before := old.get(song_id := each.song.song_id)) is not None
+        and before.identity == each.identity
+        and before.files.formats == each.files.formats
+    }
+    new = [each for each in songs if each.song.song_id not in kept]
+    names = unique_targets([*kept.values(), *(each.files for each in new)])[len(kept) :]
+    files = kept | {each.song.song_id: name for each, name in zip(new, names, strict=True)}
+    return [replace(each, files=files[each.song.song_id]) for each in songs]
+
+
+def _unchanged(old: PlannedSong, now: PlannedSong | None) -> bool:
+    return now is not None and now.identity == old.identity and now.files == old.files
+
+
+def _batched(songs: Sequence[PlannedSong], first: int, batching: Batching) -> list[PlannedSong]:
+    """The songs with their micro-batches, counted from ``first``; a song that sounds like another needs none."""
+    found = {each.song.song_id: each for each in songs}
+    alone = [each for each in songs if each.same_as is None]
+    for number, positions in enumerate(batching(alone), first):
+        for position in positions:
+            song_id = alone[position].song.song_id
+            found[song_id] = replace(found[song_id], batch=number)
+    return list(found.values())
+
+
+def _reason(song: PlannedSong, old: PlannedSong | None, record: Mapping[str, Any] | None, folder: Path) -> str:
+    """Why a song is to be made; empty where it is done."""
+    if record is None:
+        return "not made yet"
+    if old is not None and old.identity != song.identity:
+        return f"changed: {', '.join(changed_facts(old.facts, song.facts))}"
+    if record.get("identity") != song.identity:
+        return "not made yet"
+    if record["status"] != "ok":
+        return f"failed: {record['error']}"
+    return files_reason(record, folder)
+
+
+def files_reason(record: Mapping[str, Any], folder: Path) -> str:
+    """What is wrong with the audio files of a finished song; empty where every file is there with its samples."""
+    for file in record["audio"]:
+        path = folder / str(file["path"])
+        try:
+            if file_sha256(path) != file["file_sha256"] and decoded(path)[0] != file["pcm_sha256"]:
+                return f"{file['path']}: its samples are not those that were written"
+        except FileNotFoundError:
+            return f"{file['path']} is missing"
+        except (OSError, RuntimeError) as error:
+            return f"{file['path']} cannot be read ({error})"
+    return ""

@@ -1,0 +1,106 @@
+"""The `resume` verb: finish what a run's or sweep's folder lacks, or say what that is and why."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import yaml
+
+from acestep_batch.compose import Run, build_run
+from acestep_batch.hardware import detect, profile_for
+from acestep_batch.hydra_config import composer
+from acestep_batch.preflight import CELLS
+from acestep_batch.problems import one_line, refuse
+from acestep_batch.run_folder import Command, read_run_file, same_command
+from acestep_batch.run_plan import read_plan
+from acestep_batch.session import Cell, Place, run_cells, run_layers
+
+HELP = """\
+python -m acestep_batch resume FOLDER [--explain] [--as-planned] [shard=I/N]
+
+Finishes a run or a sweep: makes the songs that are missing, failed or damaged, and touches no other.
+The manifest is read again, so that an edited row is made again (what it had before moves to
+superseded/). A song counts as done only if its audio is there and its samples are those recorded.
+
+  --explain      say which songs would be made, and why; make nothing
+  --as-planned   take the songs as they were planned, whatever manifest and configuration are now
+  shard=I/N      make every N-th micro-batch only, beside other processes
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise refuse("resume", message, "`python -m acestep_batch resume --help`")
+
+
+def run(words: Sequence[str], conf: Path, manifests: Path) -> int:
+    """Carry the verb out; ``conf`` and ``manifests`` are the product's own folders."""
+    parser = _Parser(prog="python -m acestep_batch resume", add_help=False, allow_abbrev=False)
+    parser.add_argument("folder", nargs="?")
+    parser.add_argument("shard", nargs="?")
+    parser.add_argument("--explain", action="store_true")
+    parser.add_argument("--as-planned", action="store_true")
+    parser.add_argument("--help", "-h", action="store_true")
+    flags = parser.parse_intermixed_args(words)
+    if flags.help or flags.folder is None:
+        print(HELP, end="")
+        return 0
+    if flags.shard is not None and not flags.shard.startswith("shard="):
+        raise refuse(f"resume {flags.shard}", "is not shard=I/N", "`python -m acestep_batch resume --help`")
+    shard = None if flags.shard is None else flags.shard.removeprefix("shard=")
+    folder = Path(flags.folder).resolve()
+    command = same_command(folder)
+    described = read_run_file(folder) or {}
+    if described.get("kind") == "cell":
+        raise refuse(str(folder), "is one cell of a sweep", f"resume the sweep: {folder.parent.parent}")
+    if flags.as_planned:
+        return _as_planned(folder, command, flags.explain, shard, manifests)
+    return _again(folder, command, flags.explain, [] if shard is None else [f"shard={shard}"], conf, manifests)
+
+
+def _again(folder: Path, command: Command, explain: bool, extra: Sequence[str], conf: Path, manifests: Path) -> int:
+    """Compose the command once more, from the directory where it was typed."""
+    if not Path(command.directory).is_dir():
+        message = f"the directory of its command is gone: {command.directory}"
+        raise refuse(str(folder), message, "resume it with --as-planned")
+    os.chdir(command.directory)
+    machine = detect()
+    with composer(conf, command.config_dir, command.config_name) as opened:
+        overrides = [*(word for word in command.overrides if not word.startswith(("resume=", "shard="))), *extra]
+        layers, common = opened.sweep(overrides, command.multirun, profile_for(machine)[0])
+        return run_layers(layers, common, command, machine, manifests, into=folder, explain=explain)
+
+
+def _as_planned(folder: Path, command: Command, explain: bool, shard: str | None, manifests: Path) -> int:
+    """Take configuration and songs from the folder alone."""
+    cells = folder / CELLS
+    is_sweep = cells.is_dir()
+    found = []
+    for each in sorted(cells.iterdir()) if is_sweep else [folder]:
+        run, own = _stored_run(each, shard), read_run_file(each)
+        found.append(Cell(run, each.name if is_sweep else "", own["facts"] if own else {}, tuple(read_plan(each))))
+    place = Place(command, Path(found[0].run.output.root), folder.parent.name, {}, "run", True, folder)
+    return run_cells(found, place, detect(), manifests, (), explain)
+
+
+def _stored_run(folder: Path, shard: str | None) -> Run:
+    """The run that a folder's ``config.yaml`` describes.
+
+    Raises:
+        Refused: it cannot be read.
+    """
+    file = folder / "config.yaml"
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values = {**config, "resume": True, "shard": shard, "dry_run": False}
+        return build_run(values, config["generation"], {}, None, {}, _no_presets)
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, RecursionError) as error:
+        raise refuse(str(file), f"cannot be read ({one_line(error)})", "put it back, or start a new version") from error
+
+
+def _no_presets(name: str) -> NoReturn:
+    raise refuse(f"preset {name}", "songs that are planned need none")

@@ -1,0 +1,156 @@
+"""The work of one process on a run's folder: the plan read or made, names cleared, everything asked written down."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from acestep_batch.batches import micro_batches
+from acestep_batch.engine.load import model_files
+from acestep_batch.identity import identity_of, sound_facts
+from acestep_batch.ledger import latest, read_ledger
+from acestep_batch.lock import LOCKS, held, is_alone
+from acestep_batch.outputs.atomic import write_text
+from acestep_batch.outputs.names import stem_from_template
+from acestep_batch.outputs.output_path import OutputRules, OutputTarget, is_absolute, output_target, unique_targets
+from acestep_batch.outputs.records import json_text
+from acestep_batch.plan import Song, songs_of
+from acestep_batch.preflight import Preflight
+from acestep_batch.problems import Problem, Refused, refuse
+from acestep_batch.record import manifest_row
+from acestep_batch.replan import Work, first_plan, plan_again
+from acestep_batch.run_plan import PLAN, PlannedSong, plan_text, read_plan, stored_seeds
+from acestep_batch.shard import Shard
+from acestep_batch.superseded import remove_temporary_files, set_aside
+
+log = logging.getLogger("acestep_batch")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run's folder with what this process is to do in it."""
+
+    work: Work
+    mine: frozenset[str]
+    """Ids of the songs to be made that are this process's."""
+    records: Mapping[str, Mapping[str, Any]]
+    """The record that counts for each song that has one."""
+
+
+def open_work(checked: Preflight, folder: Path, shard: Shard | None) -> Opened:
+    """Read or make the plan of a run whose lock this process holds, and clear the names of what it will make.
+
+    Raises:
+        Refused: names that do not fit, a plan that is damaged, or one that must change while other shards follow it.
+        OSError: the run's own files cannot be written.
+    """
+    with held(folder / LOCKS / "plan.lock", wait_s=60):
+        if shard is None:
+            remove_temporary_files(folder)
+        work, records = look(checked, folder)
+        if tuple(_stored(folder)) != work.plan:
+            if not is_alone(folder, shard):
+                raise refuse(str(folder), "its songs have changed while other shards are at work", "wait for them")
+            set_aside(folder, work.dropped, records)
+            _write_plan(checked, folder, work.plan)
+        mine = frozenset(_mine(work, shard))
+        set_aside(folder, (each for each in work.plan if each.song.song_id in mine), records)
+    return Opened(work, mine, records)
+
+
+def look(checked: Preflight, folder: Path) -> tuple[Work, Mapping[str, Mapping[str, Any]]]:
+    """What is left to do, and the records there are; changes nothing.
+
+    Raises Refused, as ``open_work``.
+    """
+    before = _stored(folder)
+    songs = planned_songs(checked, folder, before)
+
+    def batching(own: Sequence[PlannedSong]) -> list[list[int]]:
+        return [list(batch.positions) for batch in micro_batches([each.song for each in own], checked.target)]
+
+    if not before:
+        return first_plan(songs, batching), {}
+    records = latest(read_ledger(folder).records)
+    return plan_again(songs, before, records, folder, batching), records
+
+
+def _stored(folder: Path) -> list[PlannedSong]:
+    return read_plan(folder) if (folder / PLAN).exists() else []
+
+
+def _mine(work: Work, shard: Shard | None) -> list[str]:
+    """The songs of this process; one that sounds like another goes with it, or if that is done, to the first."""
+    batches = {each.song.song_id: each.batch for each in work.plan}
+    found = []
+    for each in work.plan:
+        batch = each.batch if each.same_as is None else batches[each.same_as]
+        if each.song.song_id in work.todo and (shard is None or shard.takes(batch or 0)):
+            found.append(each.song.song_id)
+    return found
+
+
+def planned_songs(checked: Preflight, folder: Path, before: Sequence[PlannedSong] = ()) -> list[PlannedSong]:
+    """The songs that are asked for, with their files and identities; seeds drawn at random before are kept."""
+    run, target = checked.run, checked.target
+    if checked.stored:
+        songs, places = [each.song for each in checked.stored], [each.files for each in checked.stored]
+    else:
+        songs = songs_of(checked.rows, run, target, stored_seeds(before))
+        places = audio_targets(songs, checked, folder)
+    weights = model_files(target.checkpoint, target.lyric_vocab)
+    found = []
+    for song, place in zip(songs, places, strict=True):
+        facts = sound_facts(song, run.output.sample_rate, weights)
+        found.append(PlannedSong(song, place, facts, identity_of(facts)))
+    return found
+
+
+def audio_targets(songs: Sequence[Song], checked: Preflight, folder: Path) -> list[OutputTarget]:
+    """The files of each song, no two of them the same; an absolute path is told apart by seed and by cell.
+
+    Raises:
+        Refused: a name that cannot be used.
+    """
+    rules: OutputRules = replace(checked.rules, audio_folder=folder / "audio")
+    targets: list[OutputTarget] = []
+    problems: list[Problem] = []
+    for song in songs:
+        asked = song.generation.output_path
+        stem = stem_from_template(checked.run.output.template, song.template_values(checked.name))
+        suffix = f"_{song.seed}" if song.takes > 1 else ""
+        if checked.run.swept and asked is not None and is_absolute(asked):
+            suffix += f"_{folder.name}"
+        found = output_target(asked, stem, rules, suffix=suffix, where=f"{song.place}, output_path")
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            targets.append(found)
+    if problems:
+        raise Refused(problems)
+    return unique_targets(targets)
+
+
+def _write_plan(checked: Preflight, folder: Path, plan: Sequence[PlannedSong]) -> None:
+    """What was asked, resolved, before anything is rendered; the plan comes last, for it makes the folder a run's."""
+    config = yaml.safe_dump(resolved_config(checked), sort_keys=False, allow_unicode=True)
+    overrides = yaml.safe_dump(list(checked.run.overrides), allow_unicode=True)
+    manifest = "".join(json_text(manifest_row(each.song)) + "\n" for each in plan)
+    write_text(folder / "config.yaml", config, replace=True)
+    write_text(folder / "overrides.yaml", overrides, replace=True)
+    write_text(folder / "manifest.jsonl", manifest, replace=True)
+    write_text(folder / PLAN, plan_text(plan, folder), replace=True)
+
+
+def resolved_config(checked: Preflight) -> dict[str, Any]:
+    """The configuration as the run uses it: files read, presets in place, ``auto`` decided."""
+    layers, config = checked.run.layers, dict(checked.run.config)
+    song = {**layers.base, **layers.preset, **layers.preset_file, **layers.command_line}
+    config["generation"] = {name: list(value) if isinstance(value, tuple) else value for name, value in song.items()}
+    config["hw"] = {**config["hw"], "batch_size": checked.target.batch_size}
+    return config
