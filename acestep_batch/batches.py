@@ -32,6 +32,7 @@ def engine_key(song: Song, target: Target) -> EngineKey:
         target.checkpoint,
         target.revision,
         target.lyric_vocab,
+        target.strict,
     )
 
 

@@ -25,10 +25,10 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def describe_environment(machine: Machine, model_files: Mapping[str, str]) -> dict[str, Any]:
+def describe_environment(machine: Machine, model: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that a later reader needs to tell whether two runs had the same ground to stand on.
 
-    ``model_files`` are the sha256 of the model's files by name.
+    ``model`` says where the weights come from (``engine.load.model_facts``).
     """
     return {
         "acestep_batch": __version__,
@@ -46,7 +46,7 @@ def describe_environment(machine: Machine, model_files: Mapping[str, str]) -> di
             "driver": machine.driver.version or None,
         },
         "threads": os.environ.get("OMP_NUM_THREADS"),
-        "model_files": dict(model_files),
+        "model": dict(model),
     }
 
 

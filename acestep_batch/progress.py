@@ -15,6 +15,7 @@ from acestep_batch.engine.base import StepCallback
 from acestep_batch.engine.v1.limits import solver_steps
 from acestep_batch.plan import CheckedRow, Song
 from acestep_batch.record import Outcome
+from acestep_batch.stall import Stages, reported
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class RunProgress:
     bars: Progress
     songs_bar: TaskID
     steps_bar: TaskID
+    stages: Stages
     done: int = 0
     failed: int = 0
 
@@ -84,13 +86,20 @@ class RunProgress:
         title = ", ".join(song.id for song in songs)
         self.bars.reset(self.steps_bar, description=title[:28], total=1)
 
+        self.stages.begin(
+            f"the first step of {len(songs)} x {songs[0].generation.audio_duration:g} s", time.monotonic()
+        )
+
         def on_step(done: int, total: int) -> None:
+            kind = "a denoising step" if done < total else "decoding and writing"
+            self.stages.begin(f"{kind} of {len(songs)} x {songs[0].generation.audio_duration:g} s", time.monotonic())
             self.bars.update(self.steps_bar, completed=done, total=total)
 
         return on_step
 
     def finished(self, outcome: Outcome) -> None:
         """A song is on disk, or has failed."""
+        self.stages.end(time.monotonic())
         self.done += 1
         self.failed += bool(outcome.error)
         self.pace.finish(work_of(outcome.song), outcome.seconds)
@@ -122,11 +131,17 @@ def run_progress(console: Console, songs: Sequence[Song]) -> Iterator[RunProgres
         transient=True,
         disable=not console.is_terminal,
     )
-    with bars:
+    stages = Stages()
+
+    def say(line: str) -> None:
+        log.warning("%s", line)
+        console.print(f"slow: {line}", markup=False, highlight=False, soft_wrap=True)
+
+    with bars, reported(stages, say):
         songs_bar = bars.add_task("songs", total=len(songs), eta=f"{clock(None)} to go")
         steps_bar = bars.add_task("steps", total=1, eta="")
         pace = Pace(sum(work_of(song) for song in songs))
-        yield RunProgress(console, pace, len(songs), bars, songs_bar, steps_bar)
+        yield RunProgress(console, pace, len(songs), bars, songs_bar, steps_bar, stages)
 
 
 def watch_rows(console: Console) -> Callable[[Iterable[CheckedRow], Callable[[], float]], Iterator[CheckedRow]]:

@@ -13,11 +13,11 @@ import yaml
 from acestep_batch.compose import Run, build_run
 from acestep_batch.hardware import detect, profile_for
 from acestep_batch.hydra_config import composer
-from acestep_batch.preflight import CELLS
+from acestep_batch.preflight import CELLS, manifest_path
 from acestep_batch.problems import one_line, refuse
 from acestep_batch.run_folder import Command, read_run_file, same_command
 from acestep_batch.run_plan import read_plan
-from acestep_batch.session import Cell, Place, run_cells, run_layers
+from acestep_batch.session import Cell, Place, run_cells, run_layers, typed_run
 
 HELP = """\
 python -m acestep_batch resume FOLDER [--explain] [--as-planned] [shard=I/N]
@@ -72,6 +72,11 @@ def _again(folder: Path, command: Command, explain: bool, extra: Sequence[str], 
     with composer(conf, command.config_dir, command.config_name) as opened:
         overrides = [*(word for word in command.overrides if not word.startswith(("resume=", "shard="))), *extra]
         layers, common = opened.sweep(overrides, command.multirun, profile_for(machine)[0])
+        manifest = manifest_path(typed_run(layers[0]), manifests)
+        if manifest is not None and not manifest.exists():
+            raise refuse(
+                str(manifest), "the run's manifest is gone", "put it back, or resume the run with --as-planned"
+            )
         return run_layers(layers, common, command, machine, manifests, into=folder, explain=explain)
 
 

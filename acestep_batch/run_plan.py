@@ -88,7 +88,8 @@ def with_duplicates(plan: Sequence[PlannedSong], done: Container[str] = ()) -> l
     found = []
     for each in plan:
         twin = first[each.identity, each.files.formats]
-        found.append(replace(each, same_as=None if twin == each.song.song_id else twin))
+        is_own = twin == each.song.song_id
+        found.append(replace(each, same_as=None if is_own else twin, batch=each.batch if is_own else None))
     return found
 
 

@@ -232,7 +232,8 @@ class RunOptions:
         choices=("degrade", "fail"),
     )  # fmt: skip
     strict: bool = declare(
-        "bool", False, "Render every song by itself, so that its bits do not depend on its neighbours.", "this product",
+        "bool", False, "Render every song by itself and with kernels that repeat their bits, so that they depend on "
+        "no neighbour.", "this product",
     )  # fmt: skip
     resume: bool | None = declare(
         "bool", None, "Go on in the newest version with the same configuration; null: false for a run, true for a "

@@ -217,7 +217,7 @@ def _carry_out(
     out: Console,
 ) -> int:
     from acestep_batch.engine.base import Engine
-    from acestep_batch.engine.load import EngineKey, load_engine, model_files
+    from acestep_batch.engine.load import EngineKey, load_engine, model_facts
     from acestep_batch.environment import describe_environment
     from acestep_batch.execute import RunResult, execute, sweep_records
     from acestep_batch.interrupts import interrupts
@@ -249,7 +249,8 @@ def _carry_out(
                 open_cell(own, cell.facts, place.command, cell.run.swept)
                 words = "_".join(f"{key}={value}" for key, value in cell.run.swept.items())
                 out.print(f"cell {number}/{len(checked)}: {words}", markup=False, soft_wrap=True)
-            environment = describe_environment(machine, model_files(each.target.checkpoint, each.target.lyric_vocab))
+            model = model_facts(each.target.checkpoint, each.target.lyric_vocab, each.target.revision)
+            environment = describe_environment(machine, model)
             try:
                 results.append(execute(each, own, environment, load, watch, stop, shard, summary))
             except Refused as refused:

@@ -44,6 +44,8 @@ class Target:
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    strict: bool = False
+    """Whether every song is rendered by itself, with kernels that repeat their bits."""
     gpu_memory: tuple[int, ...] = ()
     """Bytes of each visible GPU."""
     host_memory: int | None = None
@@ -114,6 +116,7 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
         problems=tuple(problems),
         warnings=(warning,) if warning else (),
         notes=tuple(notes),
+        strict=run.options.strict,
         gpu_memory=tuple(gpu.memory_bytes for gpu in machine.gpus),
         host_memory=machine.memory_bytes,
     )

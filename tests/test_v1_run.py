@@ -40,7 +40,7 @@ def sources(folder):
     """What is said about the weights: in the run's environment, and in the record of its only song."""
     environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     (sidecar,) = (folder / "audio").glob("*.json")
-    return environment["engines"][0], json.loads(sidecar.read_text(encoding="utf-8"))["record"]["engine"]
+    return environment["model"], json.loads(sidecar.read_text(encoding="utf-8"))["record"]["engine"]
 
 
 def test_records_name_the_revision_the_commit_and_the_hash_of_every_file(snapshot):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from acestep_batch.engine.base import Engine, SongRequest
 from acestep_batch.engine.checkpoint import LYRIC_VOCAB, commit_of, describe_files
@@ -25,6 +26,8 @@ class EngineKey:
     revision: str | None
     """By which the checkpoint was looked up on the hub; None where a folder was given."""
     lyric_vocab: Path | None
+    strict: bool = False
+    """Keep to kernels that give the same bits every time; the embedded model has no others."""
 
 
 def micro_batch_key(request: SongRequest) -> Hashable:
@@ -41,6 +44,14 @@ def model_files(checkpoint: Path | None, lyric_vocab: Path | None) -> dict[str, 
         return {EMBEDDED_WEIGHTS["path"]: EMBEDDED_WEIGHTS["sha256"]}
     facts = describe_files(checkpoint, lyric_vocab=lyric_vocab)
     return {LYRIC_VOCAB if Path(each["path"]).is_absolute() else each["path"]: each["sha256"] for each in facts}
+
+
+def model_facts(checkpoint: Path | None, lyric_vocab: Path | None, revision: str | None) -> dict[str, Any]:
+    """Where the weights come from, for the record: revision as asked, commit as resolved, and every file."""
+    if checkpoint is None:
+        return {"revision": None, "commit": None, "files": [dict(EMBEDDED_WEIGHTS)]}
+    files = [dict(facts) for facts in describe_files(checkpoint, lyric_vocab=lyric_vocab)]
+    return {"revision": revision, "commit": commit_of(checkpoint), "files": files}
 
 
 def load_engine(key: EngineKey) -> Engine:
@@ -70,4 +81,5 @@ def load_engine(key: EngineKey) -> Engine:
         files=[dict(facts) for facts in describe_files(key.checkpoint, lyric_vocab=key.lyric_vocab)],
         revision=key.revision,
         commit=commit_of(key.checkpoint),
+        strict=key.strict,
     )

@@ -35,11 +35,12 @@ def load_engine(
     files: Sequence[dict[str, Any]],
     revision: str | None = None,
     commit: str | None = None,
+    strict: bool = False,
 ) -> V1Engine:
     """An engine from a folder in the published layout.
 
     The folder holds ``ace_step_transformer``, ``umt5-base``, ``music_dcae_f8c8`` and ``music_vocoder``. ``files``,
-    ``revision`` and ``commit`` say for the record where the weights came from.
+    ``revision`` and ``commit`` say for the record where the weights came from; ``strict`` as in ``V1Engine``.
 
     Raises:
         Refused: a file does not fit the architecture.
@@ -60,6 +61,7 @@ def load_engine(
         files=files,
         revision=revision,
         commit=commit,
+        strict=strict,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -34,10 +34,12 @@ class V1Engine:
         files: Sequence[dict[str, Any]] = (),
         revision: str | None = None,
         commit: str | None = None,
+        strict: bool = False,
     ) -> None:
         """Take components that are on one device, in one dtype, in evaluation mode.
 
-        ``files``, ``revision`` and ``commit`` say where the weights came from, for the record.
+        ``files``, ``revision`` and ``commit`` say where the weights came from, for the record. ``strict`` keeps to
+        kernels that give the same bits every time.
         """
         self.label = label
         self._transformer = transformer
@@ -48,9 +50,11 @@ class V1Engine:
         self._offloading = False
         self._compiled = compile_transformer
         self._source = {"revision": revision, "commit": commit, "files": list(files)}
+        self.strict = strict
         on_cuda = transformer.device.type == "cuda"
-        self.decodes_beside_denoising = on_cuda  # two threads on one CPU only share its cores
-        self._decode_stream = torch.cuda.Stream(transformer.device) if on_cuda else None
+        # Two threads on one CPU only share its cores, and cuBLAS repeats its bits on one stream alone.
+        self.decodes_beside_denoising = on_cuda and not strict
+        self._decode_stream = torch.cuda.Stream(transformer.device) if self.decodes_beside_denoising else None
         if compile_transformer:
             # The blocks share one compilation, for any length: the first song waits seconds, not minutes.
             transformer.compile_repeated_blocks(dynamic=True)
@@ -73,9 +77,9 @@ class V1Engine:
         if len({sampling_key(request) for request in requests}) != 1:
             raise ValueError(f"{len(requests)} requests do not share one micro-batch key")
         seconds: dict[str, float] = {}
-        with self._timed("text", seconds), self._at_work(self._text_encoder):
+        with self._kernels(), self._timed("text", seconds), self._at_work(self._text_encoder):
             self._conditioner.encode_prompts(requests, branches(requests[0]))
-        with self._at_work(self._transformer):
+        with self._kernels(), self._at_work(self._transformer):
             with self._timed("conditioning", seconds):
                 conditioning = self._conditioner.conditioning(requests, branches(requests[0]))
             with self._timed("diffusion", seconds):
@@ -91,7 +95,7 @@ class V1Engine:
     ) -> list[RenderedSong]:
         """Audio of songs of one length, in the order given; ``sample_rate`` in Hz."""
         seconds: dict[str, float] = {}
-        with self._stream(), self._timed("decode", seconds), self._at_work(self._decoder):
+        with self._kernels(), self._stream(), self._timed("decode", seconds), self._at_work(self._decoder):
             latents = torch.from_numpy(np.stack([song.latents for song in songs])).to(self._device)
             if decoding is Decoding.OVERLAPPED:
                 audio = self._decoder.decode_overlapped(latents, sample_rate)
@@ -176,6 +180,12 @@ class V1Engine:
             torch.cuda.empty_cache()
         elif self._device.type == "mps":
             torch.mps.empty_cache()
+
+    def _kernels(self) -> AbstractContextManager[None]:
+        """Of cuDNN's convolutions, where it matters, only those that repeat their bits."""
+        if not self.strict or self._device.type != "cuda":
+            return nullcontext()
+        return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
 
     @contextmanager
     def _stream(self) -> Iterator[None]:

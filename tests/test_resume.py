@@ -1,0 +1,279 @@
+"""Runs that go on: what is made again and why, what is left alone, and sweeps that find their cells."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from acestep_batch.cli import main
+from acestep_batch.ledger import read_ledger
+
+ROWS = [{"id": "a", "seed": 1}, {"id": "b", "seed": 2}, {"id": "c", "seed": 3}]
+SHORT = ("model=embedded", "hw=cpu", "lint=off", "infer_step=2", "audio_duration=0.5", "manifest.path=songs.yaml")
+RUN = Path("outputs/songs/v0001")
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch, capsys):
+    """Runs one command in an empty folder that holds songs.yaml: (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    write_rows(ROWS)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = main(words)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def write_rows(rows, comment: str = "") -> None:
+    text = f"# {comment}\n" + yaml.safe_dump(rows)
+    Path("songs.yaml").write_text(text, encoding="utf-8")
+
+
+def songs(folder: Path = RUN) -> dict[str, tuple[int, int]]:
+    """Inode and time of every audio file: whoever touches a file changes them."""
+    found = sorted((folder / "audio").glob("*.wav"))
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in found}
+
+
+def made(folder: Path = RUN) -> list[str]:
+    """The songs of all ledger lines, in their order."""
+    return [record["id"] for record in read_ledger(folder).records]
+
+
+def test_a_run_that_is_done_is_left_alone(cli):
+    assert cli(*SHORT)[0] == 0
+    before = songs()
+    code, out, _ = cli("resume", str(RUN))
+    assert code == 0
+    assert "0 songs made, 0 failed, 3 done before" in out
+    assert songs() == before
+    assert cli(*SHORT, "resume=true")[0] == 0
+    assert songs() == before
+    assert made() == ["a", "b", "c"]
+
+
+def test_only_missing_and_damaged_songs_are_made_again(cli):
+    cli(*SHORT)
+    before, first, second = songs(), *sorted((RUN / "audio").glob("*.wav"))[:2]
+    first.unlink()
+    content = second.read_bytes()
+    second.write_bytes(content[:1000] + bytes(400) + content[1400:])
+    _, out, _ = cli("resume", str(RUN), "--explain")
+    assert f"audio/{first.name} is missing" in out
+    assert "its samples are not those that were written" in " ".join(out.split())
+    assert "1 song is done, 2 to make" in out
+    assert made() == ["a", "b", "c"]
+    cli("resume", str(RUN))
+    assert made() == ["a", "b", "c", "a", "b"]
+    after = songs()
+    assert after.keys() == before.keys()
+    assert {name for name in after if after[name] != before[name]} == {first.name, second.name}
+    assert (RUN / "superseded" / "0001" / "audio" / second.name).is_file()
+    sounds = [(record["id"], record["pcm_sha256"]) for record in read_ledger(RUN).records]
+    assert sounds[3:] == sounds[:2]
+
+
+def test_a_song_whose_tags_a_person_edited_is_done(cli):
+    from mutagen.wave import WAVE
+
+    cli(*SHORT)
+    file = WAVE(sorted((RUN / "audio").glob("*.wav"))[0])
+    file.tags.delall("COMM")
+    file.save()
+    assert "3 done before" in cli("resume", str(RUN))[1]
+
+
+def test_an_edited_row_is_made_again_alone_and_its_old_files_are_kept(cli):
+    cli(*SHORT)
+    before = songs()
+    write_rows([ROWS[0], ROWS[1] | {"guidance_scale": 7}, ROWS[2]])
+    _, out, _ = cli("resume", str(RUN), "--explain")
+    assert "changed: guidance_scale" in out
+    cli("resume", str(RUN))
+    after = songs()
+    assert {name for name in after if after[name] != before[name]} == {"0002_b_2.wav"}
+    old = RUN / "superseded" / "0001" / "audio"
+    assert {path.name for path in old.iterdir()} == {"0002_b_2.wav", "0002_b_2.wav.json"}
+    assert list(pd.read_csv(RUN / "summary.csv")["guidance_scale"]) == [15.0, 7.0, 15.0]
+    assert json.loads((RUN / "manifest.jsonl").read_text(encoding="utf-8").splitlines()[1])["guidance_scale"] == 7
+
+
+def test_a_comment_or_another_folder_makes_nothing_again(cli):
+    cli(*SHORT)
+    write_rows(ROWS, comment="my best songs")
+    RUN.rename("outputs/songs/best")
+    assert "0 songs made, 0 failed, 3 done before" in cli("resume", "outputs/songs/best")[1]
+
+
+def test_rows_that_come_and_go_leave_the_others_alone(cli):
+    cli(*SHORT)
+    before = songs()
+    write_rows([{"id": "new", "seed": 9}, ROWS[0], ROWS[2]])
+    _, out, _ = cli(*SHORT, "resume=true")
+    assert "1 song made, 0 failed, 2 done before" in out
+    after = songs()
+    assert after.keys() == before.keys() - {"0002_b_2.wav"} | {"0001_new_9.wav"}
+    assert {name for name in before.keys() & after.keys() if before[name] != after[name]} == set()
+    assert list(pd.read_csv(RUN / "summary.csv")["id"]) == ["new", "a", "c"]
+    assert (RUN / "superseded" / "0001" / "audio" / "0002_b_2.wav").is_file()
+
+
+def test_a_failed_song_is_tried_again(cli):
+    write_rows([{"id": "a", "seed": 1}, {"id": "b", "seed": 2, "output_path": "taken/b.wav"}])
+    cli(*SHORT)
+    audio = RUN / "audio"
+    shutil.rmtree(audio / "taken")
+    (audio / "taken").write_text("in the way", encoding="utf-8")
+    code, out, _ = cli("resume", str(RUN))
+    assert code == 1
+    assert "1 failed" in out
+    assert "kept in latents/" in " ".join(out.split())
+    (audio / "taken").unlink()
+    code, out, _ = cli("resume", str(RUN))
+    assert code == 0
+    assert "1 song made, 0 failed, 1 done before" in out
+    assert not list((RUN / "latents").iterdir())
+    assert read_ledger(RUN).records[1]["pcm_sha256"] == read_ledger(RUN).records[-1]["pcm_sha256"]
+
+
+def test_seeds_drawn_at_random_are_not_drawn_again(cli):
+    write_rows([{"id": "a", "seed": "random"}, {"id": "b", "seed": "random", "takes": 2}])
+    cli(*SHORT)
+    before = songs()
+    sorted((RUN / "audio").glob("*.wav"))[0].unlink()
+    assert "1 song made, 0 failed, 2 done before" in cli("resume", str(RUN))[1]
+    assert songs().keys() == before.keys()
+
+
+def test_songs_that_sound_the_same_are_rendered_once(cli):
+    write_rows([{"id": "a", "seed": 1}, {"id": "b", "seed": 1}, {"id": "c", "seed": 2}])
+    _, out, _ = cli(*SHORT, "output.formats=[wav,flac]")
+    assert "3 songs made, 0 failed" in out
+    records = {record["id"]: record for record in read_ledger(RUN).records}
+    assert [records[name]["same_as"] for name in "abc"] == [None, "a", None]
+    assert records["a"]["pcm_sha256"] == records["b"]["pcm_sha256"] != records["c"]["pcm_sha256"]
+    beside = json.loads((RUN / "audio" / "0002_b_1.wav.json").read_text(encoding="utf-8"))
+    assert beside["id"] == "b"
+    assert beside["record"]["same_as"] == "a"
+    assert beside["record"]["file"]["name"] == "0002_b_1.wav"
+    (RUN / "audio" / "0001_a_1.flac").unlink()
+    assert "1 song made, 0 failed, 2 done before" in cli("resume", str(RUN))[1]
+
+
+def test_another_configuration_is_no_resume_and_the_difference_is_shown(cli):
+    cli(*SHORT)
+    code, _, err = cli(*SHORT, "resume=true", "guidance_scale=9", "output.formats=[flac]")
+    assert code == 2
+    assert "generation.guidance_scale: was 15.0, is now 9.0" in err
+    assert 'output.formats: was ["wav"], is now ["flac"]' in err
+    assert not Path("outputs/songs/v0002").exists()
+    cli(*SHORT, "guidance_scale=9")
+    assert cli(*SHORT, "resume=true")[1].splitlines()[0] == str(RUN)  # the newest version with this configuration
+
+
+def test_without_resume_every_run_is_a_new_version(cli):
+    cli(*SHORT)
+    cli(*SHORT)
+    assert {path.name for path in RUN.parent.glob("v*")} == {"v0001", "v0002"}
+
+
+def test_resume_takes_the_songs_as_they_were_planned_when_the_manifest_is_gone(cli):
+    cli(*SHORT)
+    sorted((RUN / "audio").glob("*.wav"))[0].unlink()
+    Path("songs.yaml").unlink()
+    code, _, err = cli("resume", str(RUN))
+    assert code == 2
+    assert "songs.yaml" in err
+    assert "--as-planned" in err
+    assert "1 song made, 0 failed, 2 done before" in cli("resume", str(RUN), "--as-planned")[1]
+
+
+@pytest.mark.parametrize("words", [("resume", "nowhere"), ("resume", "."), ("resume", ".", "shard=3/2")])
+def test_a_folder_that_is_no_run_is_refused(cli, words):
+    code, _, err = cli(*words)
+    assert code == 2
+    assert err.startswith("error: ")
+
+
+SWEEP = (*SHORT, "-m")
+
+
+def test_a_sweep_run_again_does_only_the_missing_cells(cli):
+    assert cli(*SWEEP, "seed=1,2")[0] == 0
+    cells = sorted((RUN / "cells").iterdir())
+    assert [cell.name.rpartition("-")[0] for cell in cells] == ["seed=1", "seed=2"]
+    shutil.rmtree(cells[0])
+    before = songs(cells[1])
+    _, out, _ = cli(*SWEEP, "seed=2,1")  # in any order
+    assert "3 songs made, 0 failed, 3 done before" in out
+    assert sorted((RUN / "cells").iterdir()) == cells
+    assert songs(cells[1]) == before
+
+
+def test_seeds_that_are_added_to_a_sweep_add_cells(cli):
+    cli(*SWEEP, "seed=1,2")
+    before = {cell.name: songs(cell) for cell in (RUN / "cells").iterdir()}
+    _, out, _ = cli(*SWEEP, "seed=range(1,4)")
+    assert "3 songs made, 0 failed, 6 done before" in out
+    after = {cell.name: songs(cell) for cell in (RUN / "cells").iterdir()}
+    assert len(after) == 3
+    assert before.items() <= after.items()
+    table = pd.read_csv(RUN / "summary.csv")
+    assert sorted(table["sweep.seed"]) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert all((RUN / name).is_file() for name in table["files"])
+
+
+def test_a_sweep_of_something_else_is_another_sweep(cli):
+    cli(*SWEEP, "seed=1,2")
+    cli(*SWEEP, "seed=1,2", "guidance_scale=5")
+    cli(*SWEEP, "seed=1", "guidance_scale=5,6")
+    cli(*SWEEP, "seed=1,2", "resume=false")
+    assert {path.name for path in RUN.parent.glob("v*")} == {"v0001", "v0002", "v0003", "v0004"}
+
+
+def test_a_sweep_resumes_by_its_folder(cli):
+    cli(*SWEEP, "seed=1,2")
+    sorted(RUN.glob("cells/*/audio/*.wav"))[0].unlink()
+    assert "5 songs are done, 1 to make" in cli("resume", str(RUN), "--explain")[1]
+    assert "1 song made, 0 failed, 5 done before" in cli("resume", str(RUN))[1]
+    cell = sorted((RUN / "cells").iterdir())[0]
+    code, _, err = cli("resume", str(cell))
+    assert code == 2
+    assert f"resume the sweep: {RUN.resolve()}" in err
+
+
+def test_two_shards_make_the_songs_of_one_run(cli):
+    cli(*SHORT, "output.name=whole")
+    for shard in ("1/2", "2/2"):
+        code, _, _ = cli(*SHORT, "output.name=parts", f"shard={shard}")
+        assert code == 0
+    whole, parts = Path("outputs/whole/v0001"), Path("outputs/parts/v0001")
+    assert {path.name for path in parts.glob("records*")} == {"records-1of2.jsonl", "records-2of2.jsonl"}
+    assert [path.parent for path in parts.parent.glob("v*/audio")] == [parts]
+    sounds = [
+        {record["id"]: record["pcm_sha256"] for record in read_ledger(folder).records} for folder in (whole, parts)
+    ]
+    assert sounds[0] == sounds[1]
+    assert list(pd.read_csv(parts / "summary.csv")["id"]) == ["a", "b", "c"]
+    assert "0 songs made, 0 failed, 3 done before" in cli("resume", str(parts))[1]
+
+
+def test_a_shard_with_a_new_version_of_its_own_makes_no_sense(cli):
+    code, _, err = cli(*SHORT, "shard=1/2", "resume=false")
+    assert code == 2
+    assert "needs one folder for all shards" in err
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "x", "1/0", "1/2/3"])
+def test_a_shard_that_is_none_is_refused(cli, shard):
+    code, _, err = cli(*SHORT, f"shard={shard}")
+    assert code == 2
+    assert "is not I/N" in err
