@@ -70,16 +70,13 @@ def load_engine(key: EngineKey) -> Engine:
     from acestep_batch.engine.v1.loading import load_engine as load_published
     from acestep_batch.engine.v1.lyrics import LyricTokenizer
 
-    vocab = key.lyric_vocab or key.checkpoint / LYRIC_VOCAB
     return load_published(
         key.checkpoint,
-        LyricTokenizer(vocab),
+        LyricTokenizer(key.lyric_vocab or key.checkpoint / LYRIC_VOCAB),
         key.device,
         dtype,
         key.torch_compile,
         label=f"ACE-Step v1 ({key.checkpoint.name})",
-        files=[dict(facts) for facts in describe_files(key.checkpoint, lyric_vocab=key.lyric_vocab)],
-        revision=key.revision,
-        commit=commit_of(key.checkpoint),
         strict=key.strict,
+        **model_facts(key.checkpoint, key.lyric_vocab, key.revision),
     )

@@ -11,9 +11,18 @@ import torch
 from torch import Tensor
 
 from acestep_batch.engine.base import SongRequest
-from acestep_batch.engine.v1.guidance import apg, cfg, cfg_star, double_condition, guidance_scale_at, guide
+from acestep_batch.engine.v1.guidance import (
+    apg,
+    cfg,
+    cfg_star,
+    double_condition,
+    guidance_of,
+    guidance_scale_at,
+    guide,
+)
 from acestep_batch.engine.v1.limits import guided_steps
 
+CPU = torch.device("cpu")
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
 STEPS = [
     case
@@ -62,10 +71,10 @@ def test_equal_branches_and_a_zero_branch_are_finite(golden: Golden) -> None:
 def test_songs_of_a_batch_are_guided_independently(make_request: MakeRequest, cfg_type: str) -> None:
     requests = [make_request(cfg_type=cfg_type, guidance_scale=scale) for scale in (3.0, 15.0)]
     cond, uncond, momentum = three_branches(2)
-    batch, batch_momentum = guide(requests, (cond, uncond), 2, momentum)
+    batch, batch_momentum = guide(guidance_of(requests, CPU), (cond, uncond), 2, momentum)
     for song, request in enumerate(requests):
         one = slice(song, song + 1)
-        alone, alone_momentum = guide([request], (cond[one], uncond[one]), 2, momentum[one])
+        alone, alone_momentum = guide(guidance_of([request], CPU), (cond[one], uncond[one]), 2, momentum[one])
         torch.testing.assert_close(alone, batch[one], rtol=0, atol=1e-5)
         torch.testing.assert_close(alone_momentum, batch_momentum[one], rtol=0, atol=1e-5)
 
@@ -73,7 +82,7 @@ def test_songs_of_a_batch_are_guided_independently(make_request: MakeRequest, cf
 def test_three_branches_are_combined_by_their_own_scales(make_request: MakeRequest) -> None:
     requests = [make_request(guidance_scale_text=scale, guidance_scale_lyric=2.0) for scale in (3.0, 5.0)]
     cond, text_only, uncond = three_branches(2)
-    batch, _ = guide(requests, (cond, text_only, uncond), 2, 0.0)
+    batch, _ = guide(guidance_of(requests, CPU), (cond, text_only, uncond), 2, 0.0)
     torch.testing.assert_close(batch[1], double_condition(cond[1], text_only[1], uncond[1], 5.0, 2.0))
 
 
@@ -106,4 +115,4 @@ def test_decay_falls_from_the_scale_to_the_minimum(make_request: MakeRequest) ->
 def test_an_unknown_kind_is_named(make_request: MakeRequest) -> None:
     cond, uncond, _ = three_branches(1)
     with pytest.raises(ValueError, match="'cfgg' is not one of apg, cfg, cfg_star"):
-        guide([make_request(cfg_type="cfgg")], (cond, uncond), 2, 0.0)
+        guide(guidance_of([make_request(cfg_type="cfgg")], CPU), (cond, uncond), 2, 0.0)

@@ -7,11 +7,13 @@ those of the reference implementation (ace-step/ACE-Step at d612523), which diff
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from acestep_batch.engine.base import SongRequest
+from acestep_batch.engine.v1.batching import has_double_condition
 from acestep_batch.engine.v1.limits import guided_steps
 
 APG_MOMENTUM = -0.75
@@ -19,22 +21,48 @@ APG_NORM_LIMIT = 2.5
 CFG_STAR_ZERO_CALLS = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """What guides a batch: made once for all its model calls, so that none of them waits for numbers to be sent."""
+
+    kind: str
+    """A ``cfg_type``, or ``double`` for the double condition."""
+    first_call: int
+    scales: Tensor
+    """[guided calls, B, 1, 1, 1]"""
+    text_scale: Tensor
+    """[B, 1, 1, 1], as the next."""
+    lyric_scale: Tensor
+
+
+def guidance_of(requests: Sequence[SongRequest], device: torch.device) -> Guidance:
+    """The guidance of songs that share its kind and the guided calls, and differ in scales."""
+    shared = requests[0]
+    guided = guided_steps(shared)
+    table = [[guidance_scale_at(request, call) for request in requests] for call in guided]
+    return Guidance(
+        kind="double" if has_double_condition(shared) else shared.cfg_type,
+        first_call=guided.start,
+        scales=torch.tensor(table, dtype=torch.float32, device=device).reshape(len(guided), len(requests), 1, 1, 1),
+        text_scale=per_song([request.guidance_scale_text for request in requests], device),
+        lyric_scale=per_song([request.guidance_scale_lyric for request in requests], device),
+    )
+
+
 def guide(
-    requests: Sequence[SongRequest], velocities: Sequence[Tensor], call: int, momentum: Tensor | float
+    guidance: Guidance, velocities: Sequence[Tensor], call: int, momentum: Tensor | float
 ) -> tuple[Tensor, Tensor | float]:
     """The velocity of the songs at a guided model call, and the momentum for the next one (0 at first).
 
     ``velocities`` has two entries (conditional, unconditional) or, for the double condition, three (conditional, text
-    only, unconditional); ``requests`` share the kind of guidance and differ in its scales.
+    only, unconditional).
     """
-    if len(velocities) == 3:
+    if guidance.kind == "double":
         cond, text_only, uncond = velocities
-        text_scale = per_song([request.guidance_scale_text for request in requests], cond)
-        lyric_scale = per_song([request.guidance_scale_lyric for request in requests], cond)
-        return double_condition(cond, text_only, uncond, text_scale, lyric_scale), momentum
+        return double_condition(cond, text_only, uncond, guidance.text_scale, guidance.lyric_scale), momentum
     cond, uncond = velocities
-    scale = per_song([guidance_scale_at(request, call) for request in requests], cond)
-    match requests[0].cfg_type:
+    scale = guidance.scales[call - guidance.first_call]
+    match guidance.kind:
         case "apg":
             return apg(cond, uncond, scale, momentum)
         case "cfg":
@@ -96,6 +124,6 @@ def double_condition(
     return (1 - text_scale) * uncond + (text_scale - lyric_scale) * text_only + lyric_scale * cond
 
 
-def per_song(values: Sequence[float], like: Tensor) -> Tensor:
-    """One number for each song, shaped [B, 1, 1, 1] to go with velocities ``like``."""
-    return torch.tensor(values, dtype=like.dtype, device=like.device)[:, None, None, None]
+def per_song(values: Sequence[float], device: torch.device) -> Tensor:
+    """One number for each song, float32, shaped [B, 1, 1, 1] to go with velocities."""
+    return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None, None]

@@ -14,7 +14,7 @@ from torch import Tensor
 from acestep_batch.engine.base import SongRequest, StepCallback
 from acestep_batch.engine.random import song_noise
 from acestep_batch.engine.v1.batching import branches
-from acestep_batch.engine.v1.guidance import guide, per_song
+from acestep_batch.engine.v1.guidance import guidance_of, guide, per_song
 from acestep_batch.engine.v1.limits import guided_steps, latent_frames
 from acestep_batch.engine.v1.schedules import schedule, timesteps
 from acestep_batch.engine.v1.solvers import SOLVERS, omega_gain
@@ -40,6 +40,7 @@ def denoise(
     frames = latent_frames(shared.audio_duration)
     times = transformer.embed_times(timesteps(sigmas).to(transformer.device), frames)
     alone = conditioning.first(len(requests))
+    guidance = guidance_of(requests, transformer.device)
     momentum: Tensor | float = 0.0
 
     def velocity(x: Tensor, call: int) -> Tensor:
@@ -50,14 +51,14 @@ def denoise(
         predicted = transformer(latents, times.at(call), attended).float().chunk(copies)
         combined = predicted[0]
         if copies > 1:
-            combined, momentum = guide(requests, predicted, call, momentum)
+            combined, momentum = guide(guidance, predicted, call, momentum)
         if on_step is not None:
             on_step(call + 1, len(times.timesteps))
         return combined
 
     noise = batch_noise(requests, transformer.device, transformer.dtype)
     x = next(noise)
-    gain = per_song([omega_gain(request.omega_scale) for request in requests], x)
+    gain = per_song([omega_gain(request.omega_scale) for request in requests], x.device)
     return SOLVERS[shared.scheduler_type](velocity, x, sigmas, gain, noise)
 
 
