@@ -20,8 +20,8 @@ from acestep_batch.problems import Problem, Refused, refuse
 RUN_FILE = "run.json"
 
 _SOUND_SECTIONS = ("generation", "model", "manifest", "output")
-_PLACE_KEYS = ("output.root",)
-"""Where the folder lies is no part of what it is: it can be moved."""
+_PLACE_KEYS = ("output.root", "generation.device_id")
+"""Where the folder lies and which of equal GPUs works on it is no part of what it is."""
 
 
 @dataclass(frozen=True, slots=True)

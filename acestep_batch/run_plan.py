@@ -77,6 +77,17 @@ def _planned(line: Mapping[str, Any], folder: Path) -> PlannedSong:
     return PlannedSong(song, files, line["facts"], str(line["identity"]), line["batch"], line["same_as"])
 
 
+def is_same_plan(one: Sequence[PlannedSong], other: Sequence[PlannedSong]) -> bool:
+    """Whether two plans make the same songs, with the same names and in the same company, on whichever GPU."""
+    return [_settled(each) for each in one] == [_settled(each) for each in other]
+
+
+def _settled(planned: PlannedSong) -> tuple[Any, ...]:
+    song = planned.song
+    own = (song.song_id, song.index, song.id, song.take, song.takes, song.preset)
+    return *own, planned.identity, planned.files, planned.batch, planned.same_as
+
+
 def with_duplicates(plan: Sequence[PlannedSong], done: Container[str] = ()) -> list[PlannedSong]:
     """The plan with ``same_as`` set for every song that another one with the same formats sounds like.
 

@@ -24,7 +24,7 @@ from acestep_batch.preflight import Preflight
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.record import manifest_row
 from acestep_batch.replan import Work, first_plan, plan_again
-from acestep_batch.run_plan import PLAN, PlannedSong, plan_text, read_plan, stored_seeds
+from acestep_batch.run_plan import PLAN, PlannedSong, is_same_plan, plan_text, read_plan, stored_seeds
 from acestep_batch.shard import Shard
 from acestep_batch.superseded import remove_temporary_files, set_aside
 
@@ -53,7 +53,7 @@ def open_work(checked: Preflight, folder: Path, shard: Shard | None) -> Opened:
         if shard is None:
             remove_temporary_files(folder)
         work, records = look(checked, folder)
-        if tuple(_stored(folder)) != work.plan:
+        if not is_same_plan(_stored(folder), work.plan):
             if not is_alone(folder, shard):
                 raise refuse(str(folder), "its songs have changed while other shards are at work", "wait for them")
             set_aside(folder, work.dropped, records)

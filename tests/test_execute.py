@@ -2,59 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 from threading import Event, current_thread, main_thread
 
 import pandas as pd
 import pytest
 import torch
-from rich.console import Console
 from sine_engine import SineEngine
 
-from acestep_batch.cli import data_folder
 from acestep_batch.engine.base import Decoding
-from acestep_batch.execute import execute
-from acestep_batch.hardware import detect, profile_for, torch_build
-from acestep_batch.hydra_config import composer
-from acestep_batch.interrupts import Interrupts
-from acestep_batch.outputs.folders import claim_version
-from acestep_batch.preflight import preflight
-from acestep_batch.progress import Pace, clock, run_progress
-from acestep_batch.session import typed_run
-
-
-@pytest.fixture
-def render_rows(tmp_path):
-    """Renders rows of a JSON manifest with the sine engine: (result, engine, what was printed)."""
-
-    def run(rows, *overrides: str, swept=None, steps=4, engine=None, into=None, stop=None, shard=None):
-        manifest = tmp_path / "songs.json"
-        manifest.write_text(json.dumps(rows), encoding="utf-8")
-        machine, engine = detect(), engine or SineEngine()
-        short = ["model=embedded", "hw=cpu", "lint=off", "audio_duration=0.5"]
-        short += [f"infer_step={steps}"] if steps else []
-        words = [*short, f"manifest.path={manifest}", f"output.root={tmp_path / 'out'}", *overrides]
-        with composer(data_folder("conf"), None, "config") as opened:
-            layers = opened.cells(words, False, profile_for(machine)[0])[0]
-            run, shipped = replace(typed_run(layers), swept=swept or {}), data_folder("manifests")
-            checked = preflight(run, machine, torch_build(), shipped, lambda rows, _: rows, keep_rows=True)
-        assert not checked.blocking, checked.blocking
-        printed = Console(file=io.StringIO(), width=100)
-
-        @contextmanager
-        def watch(songs):
-            with run_progress(printed, songs) as progress:
-                yield progress
-
-        folder = into or claim_version(Path(checked.run.output.root), checked.name)
-        result = execute(checked, folder, {"machine": "test"}, lambda key: engine, watch, stop or Interrupts(), shard)
-        return result, engine, printed.file.getvalue()
-
-    return run
+from acestep_batch.progress import Pace, clock
 
 
 def test_songs_that_share_their_settings_render_in_micro_batches_up_to_the_batch_size(render_rows):

@@ -252,8 +252,8 @@ def test_a_sweep_resumes_by_its_folder(cli):
 
 def test_two_shards_make_the_songs_of_one_run(cli):
     cli(*SHORT, "output.name=whole")
-    for shard in ("1/2", "2/2"):
-        code, _, _ = cli(*SHORT, "output.name=parts", f"shard={shard}")
+    for device_id, shard in enumerate(("1/2", "2/2")):  # two GPUs of one machine
+        code, _, _ = cli(*SHORT, "output.name=parts", f"shard={shard}", f"device_id={device_id}")
         assert code == 0
     whole, parts = Path("outputs/whole/v0001"), Path("outputs/parts/v0001")
     assert {path.name for path in parts.glob("records*")} == {"records-1of2.jsonl", "records-2of2.jsonl"}

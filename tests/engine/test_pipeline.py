@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
-from acestep_batch.engine.base import Engine, SongRequest
+from acestep_batch.engine.base import Decoding, DenoisedSong, Engine, SongRequest
+from acestep_batch.engine.v1.conditioning import LyricTokenizer
+from acestep_batch.engine.v1.loading import load_engine
 from acestep_batch.engine.v1.pipeline import V1Engine
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
@@ -91,3 +94,39 @@ def test_the_description_is_for_records(engine: V1Engine) -> None:
     weights = {"revision": None, "commit": None, "files": []}
     assert engine.describe() == {"device": "cpu", "dtype": "float32", "compiled": False, **weights}
     assert engine.peak_memory_bytes() is None
+
+
+def test_offloaded_components_make_the_same_song_and_come_back(engine: V1Engine, make_request: MakeRequest) -> None:
+    request = make_request(infer_step=2, audio_duration=1.0)
+    (plain,) = engine.render([request], sample_rate=44100)
+    with engine.offloaded():
+        (spared,) = engine.render([request], sample_rate=44100)
+    (after,) = engine.render([request], sample_rate=44100)
+    assert np.array_equal(plain.audio, spared.audio)
+    assert np.array_equal(plain.audio, after.audio)
+
+
+def test_a_stay_in_float32_leaves_bfloat16_weights_and_songs_as_they_were(
+    checkpoint: Path, lyric_tokenizer: LyricTokenizer, make_request: MakeRequest
+) -> None:
+    half = load_engine(checkpoint, lyric_tokenizer, "cpu", torch.bfloat16, False, "half", [])
+    request = make_request(infer_step=2, audio_duration=1.0)
+    (before,) = half.render([request], sample_rate=44100)
+    with half.in_float32():
+        (exact,) = half.render([request], sample_rate=44100)
+    (after,) = half.render([request], sample_rate=44100)
+    assert np.array_equal(before.audio, after.audio)
+    assert not np.array_equal(before.audio, exact.audio)
+    assert np.isfinite(exact.audio).all()
+
+
+def test_small_windows_sound_the_same_and_overlapping_ones_differ_near_their_seams(engine: V1Engine) -> None:
+    noise = torch.randn(8, 16, 600, generator=torch.Generator().manual_seed(1)).numpy()
+    song = DenoisedSong(noise, model_calls=1)
+    plain, small, overlapped = (
+        engine.decode([song], 44100, decoding)[0].audio
+        for decoding in (Decoding.PLAIN, Decoding.SMALL_WINDOWS, Decoding.OVERLAPPED)
+    )
+    assert np.abs(plain - small).max() < 1e-4
+    assert plain.shape == overlapped.shape
+    assert np.abs(plain - overlapped).max() > 1e-3
