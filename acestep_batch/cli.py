@@ -18,7 +18,7 @@ from acestep_batch import __version__
 from acestep_batch.problems import FAILED, INTERRUPTED, OK, REFUSED, Refused, refuse
 from acestep_batch.shown import print_problems
 
-VERBS = ("doctor", "download", "presets", "resume")
+VERBS = ("doctor", "download", "inspect", "presets", "resume", "verify")
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -49,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, a lost folder: what is finished stays
         print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return FAILED
+    except MemoryError:
+        print("error: out of memory; what is finished stays, resume the run", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -63,6 +66,14 @@ def _verb(verb: str, words: Sequence[str]) -> int:
         from acestep_batch import download
 
         return download.run(words)
+    if verb == "inspect":
+        from acestep_batch import inspection
+
+        return inspection.run(words)
+    if verb == "verify":
+        from acestep_batch import verify
+
+        return verify.run(words)
     if verb == "resume":
         from acestep_batch import resume
 
@@ -109,6 +120,7 @@ def _run(arguments: Sequence[str]) -> int:
 
         print(help_text(data_folder("conf")))
         return OK
+    from acestep_batch.config_files import check_config_folder
     from acestep_batch.hardware import detect, profile_for
     from acestep_batch.hydra_config import composer, show
 
@@ -119,6 +131,8 @@ def _run(arguments: Sequence[str]) -> int:
     notes = [f"hw=auto: {note}"] if note and is_auto else []
 
     if flags.hydra_help or flags.shell_completion:
+        if flags.config_dir is not None:
+            check_config_folder(Path(flags.config_dir), data_folder("conf") / "config.yaml")
         show(data_folder("conf"), arguments)
         return OK
     with composer(data_folder("conf"), flags.config_dir, flags.config_name) as open_composer:

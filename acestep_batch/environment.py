@@ -14,14 +14,14 @@ from typing import Any
 
 from acestep_batch import __version__
 from acestep_batch.engine.base import ENGINE_VERSION
+from acestep_batch.engine.v1.lyrics import LIBRARIES
 from acestep_batch.hardware import Machine
 from acestep_batch.outputs.atomic import write_text
 from acestep_batch.outputs.records import json_text
 
 _PACKAGES = (
     "torch", "transformers", "diffusers", "tokenizers", "safetensors", "numpy", "soundfile", "mutagen", "hydra-core",
-    "omegaconf", "pandas", "pyarrow", "py3langid", "num2words", "pypinyin", "cutlet", "fugashi", "unidic-lite",
-    "hangul-romanize",
+    "omegaconf", "pandas", "pyarrow", *LIBRARIES,
 )  # fmt: skip
 
 
@@ -50,22 +50,22 @@ def describe_environment(machine: Machine, model: Mapping[str, Any]) -> dict[str
     }
 
 
-def keep_environment(folder: Path, environment: Mapping[str, Any]) -> str:
-    """Write the environment into a run's folder, unless it stands there, and return its file's name.
+def keep_environment(folder: Path, environment: Mapping[str, Any]) -> dict[str, str]:
+    """Write the environment into a run's folder, unless it stands there, and return its file's name and sha256.
 
     The first is ``environment.json``; a run that goes on elsewhere gets another one, so that every record can name its
     own. Raises OSError.
     """
     text = json_text(environment, indent=2) + "\n"
-    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
-    for name in ("environment.json", f"environment-{digest}.json"):
+    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
+    for name in ("environment.json", f"environment-{digest[:12]}.json"):
         path = folder / name
         try:
             write_text(path, text)
         except FileExistsError:
             if path.read_text(encoding="utf-8") != text:
                 continue
-        return name
+        return {"file": name, "sha256": digest}
     raise FileExistsError(errno.EEXIST, "it was changed since it was written", str(path))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from acestep_batch.ledger import append_record, latest, read_ledger
 from acestep_batch.lock import run_lock
 from acestep_batch.plan import Song
 from acestep_batch.preflight import CELLS, Preflight
-from acestep_batch.record import failed_row, ledger_line
+from acestep_batch.record import Outcome, failed_row, ledger_line
 from acestep_batch.run_folder import read_run_file
 from acestep_batch.run_plan import PLAN, PlannedSong, batches_of, read_plan
 from acestep_batch.run_work import Opened, open_work
@@ -41,6 +41,8 @@ class RunResult:
     records: list[Mapping[str, Any]] = field(default_factory=list)
     exit_code: int | None = None
     """Why it ended early: the exit code of an interrupt."""
+    stale_summary: str = ""
+    """Why the summary, or the sweep's, does not hold all records."""
 
     @property
     def failed(self) -> int:
@@ -100,9 +102,9 @@ def execute(
             result.exit_code = stop.code
             log.warning("interrupted: %d of %d songs not tried", result.not_tried, result.songs)
         finally:
-            summary.write()
+            result.stale_summary = summary.write()
             if sweep_summary is not None:
-                sweep_summary.write()
+                result.stale_summary = sweep_summary.write() or result.stale_summary
     return result
 
 
@@ -127,12 +129,15 @@ def _render(
                 keep(share_song(opened.records[twin], each, folder))
     job = _job(checked, opened, folder)
     with watch([by_id[song_id].song for song_id in by_id if song_id in opened.mine]) as watcher:
-        for outcome in render(job, load, watcher, stop.check):
+
+        def take(outcome: Outcome) -> None:
             record = ledger_line(outcome, folder)
             keep(record)
             watcher.finished(outcome)
             for each in twins.pop(outcome.song.song_id, ()):
                 keep(share_song(record, each, folder))
+
+        render(job, load, watcher, stop.check, take)
 
 
 def _job(checked: Preflight, opened: Opened, folder: Path) -> Job:
@@ -162,7 +167,7 @@ def run_records(folder: Path, plan: Sequence[PlannedSong]) -> list[Mapping[str, 
     for each in plan:
         record = records.pop(each.song.song_id, None)
         if record is not None and record.get("identity") == each.identity:
-            found.append({**record, "index": each.song.index})
+            found.append({**record, "index": each.song.index, "same_as": each.same_as})
     return [*found, *(record for record in records.values() if record.get("identity") is None)]
 
 
@@ -171,7 +176,7 @@ def sweep_records(folder: Path) -> list[Mapping[str, Any]]:
     sweep's folder."""
     found: list[Mapping[str, Any]] = []
     for cell in sorted((folder / CELLS).iterdir()):
-        own = read_run_file(cell)
+        own = read_run_file(cell) if cell.is_dir() else None
         if own is None or not (cell / PLAN).exists():
             continue
         swept = {"cell": cell.name, **{f"sweep.{key}": value for key, value in own.get("swept", {}).items()}}
@@ -193,10 +198,21 @@ def _log_preflight(checked: Preflight) -> None:
         )
 
 
+class _RunLog(logging.FileHandler):
+    """The run's log; where it cannot be written, such as on a full disk, the run goes on without it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Let the line go."""
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def _log_file(path: Path) -> Iterator[None]:
     """Everything the product logs goes to a file of the run as well."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _RunLog(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     before = log.level
     log.addHandler(handler)

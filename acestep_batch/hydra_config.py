@@ -6,6 +6,7 @@ Only this module and hydra_overrides import Hydra or OmegaConf; nothing of their
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,14 +22,19 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from omegaconf.resolvers import oc
 from yaml import YAMLError
 
+from acestep_batch.config_files import check_config_folder
 from acestep_batch.hydra_overrides import PRESET_FILE, canonical, check_overrides, first_line
 from acestep_batch.parameter import did_you_mean
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.schema import GROUPS, PARAMETERS, SECTIONS, TEXT_FILES
 
-_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
+MOST_CELLS = 10_000
+"""Of a sweep: each takes a tenth of a second to check, and a folder."""
+
+_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,11 @@ def composer(config_dir: Path, extra_dir: str | None, config_name: str) -> Itera
     """Open the configuration folder, and the user's own (``--config-dir``), which adds to it.
 
     Raises:
-        Refused: the user's folder does not exist, or holds a file that a shipped one of that name would hide.
+        Refused: the user's folder does not exist, holds what is more than values, or holds a file that a shipped one
+            of that name would hide.
     """
-    if extra_dir is not None and not Path(extra_dir).is_dir():
-        raise refuse(f"--config-dir {extra_dir}", "there is no such folder")
+    if extra_dir is not None:
+        check_config_folder(Path(extra_dir), config_dir / "config.yaml")
     if extra_dir is not None and (taken := _taken_names(config_dir, Path(extra_dir))):
         raise Refused(taken)
     ConfigStore.instance().store(name="schema", node=_schema_node(), provider="acestep_batch")
@@ -133,11 +140,13 @@ class Composer:
         axes = [
             [
                 (word.partition("=")[0].lstrip("+"), each.get_key_element(), value)
-                for value in each.sweep_string_iterator()
+                for value in itertools.islice(each.sweep_string_iterator(), MOST_CELLS + 1)
             ]
             for word, each in zip(typed, parsed, strict=True)
             if each.is_sweep_override()
         ]
+        if math.prod(map(len, axes)) > MOST_CELLS:
+            raise refuse("-m", f"asks for more than {MOST_CELLS:,} cells", "sweep over fewer values at once")
         cells: list[Layers] = []
         for chosen in itertools.product(*axes):
             swept = {word: value for word, _, value in chosen}
@@ -268,12 +277,30 @@ def _compose(config_name: str, overrides: Sequence[str], with_hydra: bool) -> Di
 
 def _container(config: DictConfig) -> dict[str, Any]:
     try:
+        with _no_environment():
+            song = config.get("generation")
+            if OmegaConf.is_config(song):
+                OmegaConf.to_container(song, resolve=True)
         container = OmegaConf.to_container(config, resolve=True)
     except _ERRORS as error:
         raise refuse("configuration", first_line(error), "write \\${ for a literal ${") from None
     if not isinstance(container, dict):
         raise refuse("configuration", "is not a mapping")
     return {str(key): value for key, value in container.items()}
+
+
+@contextmanager
+def _no_environment() -> Iterator[None]:
+    """``${oc.env:NAME}`` is refused in here: records and tags hold a song's texts, and are passed on."""
+
+    def env(*_: object) -> str:
+        raise ValueError("a song's parameters cannot hold environment variables; records and tags would tell them")
+
+    OmegaConf.register_new_resolver("oc.env", env, replace=True)
+    try:
+        yield
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
 
 
 def show(config_dir: Path, arguments: Sequence[str]) -> None:

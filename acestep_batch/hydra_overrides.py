@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
 from acestep_batch.parameter import did_you_mean, shown
@@ -15,6 +15,7 @@ from acestep_batch.problems import Problem
 from acestep_batch.schema import GROUPS, PARAMETERS, SECTIONS, SONG_NAMES, TEXT_FILES
 
 PRESET_FILE = "preset_file"
+_LONGEST = 100_000
 _WHOLE_COMMAND = frozenset({"dry_run", "output.root", "output.name"})
 _TEXT_KEYS = frozenset(f"generation.{name}" for name in ("prompt", "lyrics"))
 _OVERRIDE = re.compile(r"^(?P<sign>\+{0,2}|~)(?P<key>[^=]+?)(?P<rest>=.*)?$", re.DOTALL)
@@ -52,7 +53,7 @@ def check_overrides(overrides: Sequence[str], multirun: bool) -> tuple[list[Over
     for override in overrides:
         try:
             each = parser.parse_override(override)
-        except HydraException as error:
+        except (HydraException, RecursionError, ValueError) as error:  # nested too deeply, a number too long
             problems.append(_unreadable(override, error))
             continue
         problem = _endless(override, each)
@@ -120,11 +121,19 @@ def _endless(override: str, parsed: Override) -> Problem | None:
     remedy = "sweep over a,b,c or range(first,end) or choice(a,b,c)"
     if not parsed.is_discrete_sweep():
         return Problem(shown(override), "an interval never ends", remedy)
+    swept = parsed.value()
+    if isinstance(swept, RangeSweep) and swept.shuffle and _length(swept) > _LONGEST:
+        return Problem(shown(override), "is too long to be shuffled", remedy)
     try:
         found = next(parsed.sweep_string_iterator(), None)
     except (HydraException, ValueError) as error:
         return Problem(shown(override), f"cannot be listed ({first_line(error)})", remedy)
     return None if found is not None else Problem(shown(override), "has no values", remedy)
+
+
+def _length(swept: RangeSweep) -> float:
+    first, last, step = swept.start or 0, swept.stop or 0, swept.step or 1
+    return abs((last - first) / step)
 
 
 def _unreadable(override: str, error: Exception) -> Problem:

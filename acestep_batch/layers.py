@@ -9,14 +9,16 @@ from typing import Any, TypeVar
 
 from acestep_batch.manifest import text_file
 from acestep_batch.manifest_documents import parse_json
-from acestep_batch.manifest_rows import read_text
-from acestep_batch.parameter import did_you_mean, parameters_of
+from acestep_batch.manifest_rows import LARGEST_TEXT_BYTES, read_text
+from acestep_batch.parameter import did_you_mean, named, parameters_of
 from acestep_batch.problems import Problem, Refused
 from acestep_batch.schema import SONG, SONG_NAMES, TEXT_FILES, Hardware
 
 Values = Mapping[str, Any]
 EMPTY: Values = MappingProxyType({})
 _Section = TypeVar("_Section")
+_SUGGESTED = 100
+"""After so many problems none says any more what may have been meant, which takes time to find."""
 
 
 def song_values(values: Mapping[str, Any], prefix: str, problems: list[Problem], folder: Path | None = None) -> Values:
@@ -28,14 +30,14 @@ def song_values(values: Mapping[str, Any], prefix: str, problems: list[Problem],
     """
     typed: dict[str, Any] = {}
     for key, value in values.items():
-        where = f"{prefix}{key}={value}" if not prefix else f"{prefix}{key}"
+        where = f"{prefix}{key}={_short(value)}" if not prefix else f"{prefix}{key}"
         name = SONG_NAMES.get(key)
         if key in TEXT_FILES and folder is not None:
             name = TEXT_FILES[key]
             if value is None:
                 continue
         elif name is None:
-            near = did_you_mean(key, SONG_NAMES)
+            near = did_you_mean(key, SONG_NAMES) if len(problems) < _SUGGESTED else ""
             problems.append(Problem(where, f"is no parameter of a song{near}", "`python -m acestep_batch --help`"))
             continue
         if typed.get(name) is not None:
@@ -52,6 +54,11 @@ def song_values(values: Mapping[str, Any], prefix: str, problems: list[Problem],
         except Refused as refused:
             problems.extend(refused.problems)
     return MappingProxyType(typed)
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def without_files(base: Values, problems: list[Problem]) -> Values:
@@ -105,7 +112,7 @@ def preset_file_values(path: str | None, problems: list[Problem]) -> Values:
         return EMPTY
     where = f"preset_file={path}"
     try:
-        document = parse_json(read_text(Path(path), where), where)
+        document = parse_json(read_text(Path(path), where, LARGEST_TEXT_BYTES), where)
     except Refused as refused:
         problems.extend(refused.problems)
         return EMPTY
@@ -115,7 +122,7 @@ def preset_file_values(path: str | None, problems: list[Problem]) -> Values:
         )
         return EMPTY
     if extra := sorted(set(document) - {"name", "description", "parameters"}):
-        problems.append(Problem(where, f"unknown key {', '.join(extra)}", "allowed: name, description, parameters"))
+        problems.append(Problem(where, f"unknown key {named(extra)}", "allowed: name, description, parameters"))
     return song_values(document["parameters"], f"{where}: ", problems)
 
 
@@ -136,5 +143,5 @@ def section(kind: type[_Section], values: Any, key: str, problems: list[Problem]
         try:
             typed[name] = parameters[name].parse(value)
         except ValueError as error:
-            problems.append(Problem(f"{where}={value}", str(error)))
+            problems.append(Problem(f"{where}={_short(value)}", str(error)))
     return kind(**typed)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acestep_batch.outputs.records import append_jsonl, json_text
+from acestep_batch.outputs.records import append_jsonl
 from acestep_batch.problems import Problem
+from acestep_batch.seals import record_sha256
 from acestep_batch.shard import Shard
 
 SEAL = "line_sha256"
@@ -22,7 +22,8 @@ class Ledger:
     """All lines of a run, of all its shards."""
 
     records: tuple[Mapping[str, Any], ...]
-    """In the order of the files, and within a file as they were written."""
+    """In the order in which they were finished. Within a file that is the order of its lines, whatever the clock said
+    when they were written; only lines of different files are ordered by their time."""
     damaged: tuple[Problem, ...] = ()
     """Lines that are not as they were written. A torn last line is none of them: it never counted."""
 
@@ -44,30 +45,30 @@ def ledger_name(shard: Shard | None) -> str:
 
 def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
     """The record with the hash of itself."""
-    return {**record, SEAL: _hash(record)}
+    return {**record, SEAL: record_sha256(record)}
 
 
 def read_ledger(folder: Path) -> Ledger:
     """Read every line of every ledger. Raises OSError for a file that cannot be read."""
-    records: list[Mapping[str, Any]] = []
+    records: list[tuple[str, Mapping[str, Any]]] = []
     damaged: list[Problem] = []
     for file in ledger_files(folder):
+        time = ""
         lines = file.read_bytes().split(b"\n")
         for number, line in enumerate(lines, 1):
             record = _opened(line)
             if record is not None:
-                records.append(record)
+                time = max(time, str(record.get("finished_at", "")))
+                records.append((time, record))
             elif line and number < len(lines):  # the last line has no end where a crash tore it
                 damaged.append(Problem(f"{file}:{number}", "the record is not as it was written", "resume the run"))
-    return Ledger(tuple(records), tuple(damaged))
+    records.sort(key=lambda each: each[0])
+    return Ledger(tuple(record for _, record in records), tuple(damaged))
 
 
 def latest(records: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The record that counts for each song, by the song's id: the last one to be finished."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for record in sorted(records, key=lambda record: str(record.get("finished_at", ""))):
-        found[str(record["id"])] = record
-    return found
+    """The record that counts for each song, by the song's id: the last one, in the order of ``read_ledger``."""
+    return {str(record["id"]): record for record in records}
 
 
 def _opened(line: bytes) -> Mapping[str, Any] | None:
@@ -78,8 +79,4 @@ def _opened(line: bytes) -> Mapping[str, Any] | None:
     if not isinstance(record, dict) or "id" not in record:
         return None
     own = record.pop(SEAL, None)
-    return record if own == _hash(record) else None
-
-
-def _hash(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json_text(record).encode("utf-8")).hexdigest()
+    return record if own == record_sha256(record) else None

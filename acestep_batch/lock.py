@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from acestep_batch.outputs.atomic import naming
 from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import Refused, refuse
 from acestep_batch.shard import Shard
@@ -39,9 +40,9 @@ def run_lock(folder: Path, shard: Shard | None) -> Iterator[None]:
             with others:
                 for name in dict.fromkeys(rivals):
                     (own_locks if name == own else others).enter_context(held(locks / f"{name}.lock"))
-                (locks / f"{own}.json").write_text(
-                    json_text({"host": socket.gethostname(), "pid": os.getpid()}), encoding="utf-8"
-                )
+                owner = locks / f"{own}.json"
+                with naming(owner):
+                    owner.write_text(json_text({"host": socket.gethostname(), "pid": os.getpid()}), encoding="utf-8")
         yield
 
 

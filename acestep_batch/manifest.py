@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from acestep_batch.manifest_rows import Place, RawRow, read_text, unknown_column
+from acestep_batch.manifest_rows import LARGEST_TEXT_BYTES, Place, RawRow, read_text, unknown_column
 from acestep_batch.parameter import shown
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.schema import OTHER_TASK_KEYS, RECORD_KEYS, SONG, SONG_NAMES, TEXT_FILES
@@ -24,6 +25,7 @@ _VARIED = frozenset({"prompt", "lyrics", "output_path", "actual_seeds"})
 _IGNORED = (("they record a past run", RECORD_KEYS), ("text2music does not use them", OTHER_TASK_KEYS))
 _LONGEST_ID = 180
 _REMEMBERED_CELLS, _REMEMBERED_FILES = 100_000, 1_000
+_SUGGESTED = 100
 
 Complaint = Callable[[str, str, str], None]
 """Takes in what is wrong with a column: the column, the message, the remedy."""
@@ -50,6 +52,7 @@ class RowReader:
     _cells: dict[tuple[str, str], Any] = field(default_factory=dict)
     _files: dict[str, str] = field(default_factory=dict)
     _unreadable: int = 0
+    _suggested: int = 0
 
     def read(self, raw: RawRow) -> Row:
         """Type every cell; problems stand in the row, nothing is raised."""
@@ -78,9 +81,7 @@ class RowReader:
                     problems.extend(refused.problems)
         if others:
             self._ignore(others)
-            problems.extend(
-                unknown_column(str(raw.place), column, COLUMNS) for column in others if column not in COLUMNS
-            )
+            problems.extend(self._unknown(raw.place, others))
             _check_task(raw.cells, complain)
             _check_lora(self.folder, raw.cells, complain)
         preset = _name(raw.cells, "preset", complain) if "preset" in raw.cells else None
@@ -115,6 +116,17 @@ class RowReader:
                 self._ignored.setdefault(reason, set()).update(found)
                 self._ignored_rows[reason] += 1
 
+    def _unknown(self, place: Place, columns: Iterable[str]) -> Iterator[Problem]:
+        """The columns that mean nothing, the first of them each with what is near; looking for that takes its time."""
+        unknown = [column for column in columns if column not in COLUMNS]
+        for column in unknown[:_SUGGESTED]:
+            self._suggested += 1
+            yield unknown_column(str(place), column, COLUMNS if self._suggested <= _SUGGESTED else ())
+        if len(unknown) > _SUGGESTED:
+            yield Problem(
+                str(place), f"and {len(unknown) - _SUGGESTED:,} more columns are no parameters", "leave them out"
+            )
+
     def _parse(self, name: str, cell: Any) -> Any:
         """A cell as its parameter's value; equal cells of a manifest are read once."""
         if name in _VARIED or not isinstance(cell, str):
@@ -130,12 +142,14 @@ class RowReader:
         name = SONG["output_path"].parse(cell).strip()
         text = self._files.get(name)
         if text is None:
-            text = text_file(self.folder, name, f"{place}, column {column}")
+            where = f"{place}, column {column}"
+            _check_inside(self.folder, name, where)
+            text = text_file(self.folder, name, where)
             _keep(self._files, name, text, _REMEMBERED_FILES)
         return text
 
     def _identify(self, raw: RawRow, complain: Complaint) -> str:
-        row_id = _name(raw.cells, "id", complain) or raw.id_hint or str(raw.place.row)
+        row_id = _name(raw.cells, "id", complain) or (raw.id_hint or "").strip() or str(raw.place.row)
         if not row_id.isascii():
             row_id = unicodedata.normalize("NFC", row_id)  # macOS stores file names decomposed
         if len(row_id) > _LONGEST_ID or not row_id.isprintable():
@@ -170,12 +184,31 @@ def text_file(folder: Path, name: str, where: str) -> str:
     """The text of a prompt or lyrics file, without empty lines around it.
 
     Raises:
-        Refused: it does not exist, is no file, or is not UTF-8.
+        Refused: it does not exist, is no file, is too large, or is not UTF-8.
         ValueError: it holds what no text may hold.
     """
     if not _exists(folder / name):
         raise refuse(where, f"{shown(name)} does not exist in {folder.absolute()}", "give the path from there")
-    return str(SONG["lyrics"].parse(read_text(folder / name, where).strip("\n")))
+    return str(SONG["lyrics"].parse(read_text(folder / name, where, LARGEST_TEXT_BYTES).strip("\n")))
+
+
+def _check_inside(folder: Path, name: str, where: str) -> None:
+    """Refuse a row's text file outside the manifest's folder and the current one.
+
+    Its text ends up in records and tags that are passed on, and a manifest can come from anybody; what the command line
+    names is its author's own choice.
+    """
+    try:
+        # Before links are followed, for on Windows even a look at another machine's share tells it who asks.
+        named = Path(os.path.normpath(folder.absolute() / name))
+        allowed = [each for each in (folder, Path()) if named.is_relative_to(each.absolute())]
+        if any((folder / name).resolve().is_relative_to(each.resolve()) for each in allowed):
+            return
+    except (OSError, RuntimeError, ValueError):  # a name that no file system takes, or a circle of links
+        return
+    message = f"{shown(name)} lies outside the manifest's folder and the current one"
+    remedy = "put the file there; lyrics_file= and prompt_file= on the command line may name any file"
+    raise refuse(where, message, remedy)
 
 
 def _exists(path: Path) -> bool:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import yaml
+
 from acestep_batch.manifest_rows import Place, RawManifest, RawRow, read_text
+from acestep_batch.parameter import named
+from acestep_batch.plain_yaml import check_tag, compose_yaml
 from acestep_batch.problems import Refused, refuse
 
-_DEEPEST_YAML = 50
+_FLAT = "a song is one level of keys and values"
 _COMMENTS = re.compile(
     r"""
-    "(?:[^"\\]|\\.)*+"                                  # a text: kept
-    | //[^\n]* | /\*.*?\*/                              # comments
+    "(?:[^"\\]|\\.)*+(?:"|\Z)                           # a text: kept
+    | //[^\n]* | /\*(?:.*?\*/|.*)                        # comments
     | ,(?=(?:\s|//[^\n]*|/\*.*?\*/)*+[}\]])             # a comma before a closing bracket
     """,
     re.VERBOSE | re.DOTALL,
 )
+"""A text or comment without an end reaches to the end of the file, so that it is read once, not from every start."""
 
 
 def parse_json(text: str, where: str) -> Any:
@@ -34,13 +40,15 @@ def parse_json(text: str, where: str) -> Any:
     except ValueError:
         plain = _COMMENTS.sub(lambda found: found[0] if found[0][0] == '"' else "\n" * found[0].count("\n"), text)
     except RecursionError:
-        raise refuse(where, "is nested too deeply") from None
+        raise refuse(where, "is nested too deeply", _FLAT) from None
     try:
         return _strict_json(plain, where)
     except json.JSONDecodeError as error:
         reason = f"line {error.lineno}: {error.msg}"
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         reason = str(error)
+    except RecursionError:
+        raise refuse(where, "is nested too deeply", _FLAT) from None
     raise refuse(where, f"is not JSON, {reason}", "check commas, quotes and brackets near this line")
 
 
@@ -55,9 +63,10 @@ def _no_constant(name: str) -> Any:
 def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) != len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        raise refuse(where, f"names {', '.join(repeated)} twice", "keep one of them")
+        times = Counter(name for name, _ in pairs)
+        raise refuse(
+            where, f"names {named(sorted(name for name in times if times[name] > 1))} twice", "keep one of them"
+        )
     return mapping
 
 
@@ -145,7 +154,7 @@ def _document(
     defaults: RawRow | Refused | None = None
     if isinstance(top, dict) and ("songs" in top or "defaults" in top):
         if extra := sorted(set(top) - {"songs", "defaults"}):
-            raise refuse(path.name, f"unknown key {', '.join(extra)}", "the top level holds defaults and songs")
+            raise refuse(path.name, f"unknown key {named(extra)}", "the top level holds defaults and songs")
         if plain(top.get("defaults")) is not None:
             defaults = row(top["defaults"], Place(path.name, 0), None)
         songs = plain(top.get("songs"))
@@ -170,20 +179,8 @@ def yaml_manifest(path: Path) -> RawManifest:
     Raises:
         Refused: it is no YAML, is nested too deeply, or holds no songs.
     """
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = read_text(path, path.name)
-    try:
-        _check_depth(text, loader, path.name)
-        node = yaml.compose(text, Loader=loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark is not None else ""
-        said = [getattr(error, name, None) for name in ("context", "problem", "reason")]
-        reason = ", ".join(str(each) for each in said if each) or "cannot be read"
-        remedy = "check indentation and quotes near this line; quote prompts, and write lyrics as a block after |"
-        raise refuse(path.name, f"is not YAML, {line}{reason}", remedy) from None
+    remedy = "check indentation and quotes near this line; quote prompts, and write lyrics as a block after |"
+    node = compose_yaml(read_text(path, path.name), path.name, remedy)
     if node is None:
         raise refuse(path.name, "is empty", "write a list of songs")
 
@@ -191,28 +188,13 @@ def yaml_manifest(path: Path) -> RawManifest:
         place = Place(place.file, place.row, value.start_mark.line + 1)
         try:
             cells = _yaml_plain(value, str(place))
+            if not isinstance(cells, dict):
+                return refuse(str(place), "is not a song", "write a song as prompt: ..., one key a line")
+            return _json_row({name: _yaml_cell(cell, str(place)) for name, cell in cells.items()}, place, hint)
         except Refused as refused:
             return refused
-        if not isinstance(cells, dict):
-            return refuse(str(place), "is not a song", "write a song as prompt: ..., one key a line")
-        return _json_row({name: _yaml_cell(cell, str(place)) for name, cell in cells.items()}, place, hint)
 
     return _document(path, node, row, lambda value: _yaml_plain(value, path.name))
-
-
-def _check_depth(text: str, loader: Any, where: str) -> None:
-    """Refuse what is nested so deeply that composing it would overflow the C stack."""
-    import yaml
-
-    depth = 0
-    for event in yaml.parse(text, Loader=loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _DEEPEST_YAML:
-                line = f" line {event.start_mark.line + 1}" if event.start_mark else ""
-                raise refuse(f"{where}{line}", f"is nested more than {_DEEPEST_YAML} deep")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
 
 
 def _yaml_plain(node: Any, where: str) -> Any:
@@ -221,10 +203,10 @@ def _yaml_plain(node: Any, where: str) -> Any:
     Scalars stay text, so that ``3:30``, ``no`` and ``012`` are what the author wrote; the column decides the type. The
     line end that closes a block after ``|`` is not part of the text, as in the other formats.
     """
-    import yaml
-
+    if isinstance(node, yaml.Node):
+        check_tag(node, where)
     if isinstance(node, yaml.MappingNode):
-        return _unique([(str(_yaml_plain(key, where)), value) for key, value in node.value], where)
+        return _unique([(_yaml_key(key, where), value) for key, value in node.value], where)
     if isinstance(node, yaml.SequenceNode):
         return list(node.value)
     if isinstance(node, yaml.ScalarNode):
@@ -232,6 +214,13 @@ def _yaml_plain(node: Any, where: str) -> Any:
             return None
         return node.value.removesuffix("\n") if node.style in ("|", ">") else node.value
     return node
+
+
+def _yaml_key(node: Any, where: str) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise refuse(where, "has a key that is no plain text", "write keys as prompt: ...")
+    check_tag(node, where)
+    return str(node.value)
 
 
 def _yaml_cell(node: Any, where: str) -> Any:

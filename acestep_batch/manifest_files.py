@@ -37,6 +37,8 @@ def _open(path: Path, known_columns: Collection[str]) -> RawManifest:
     where = f"manifest.path={path}"
     if not path.exists():
         raise refuse(where, "there is no such file or folder", "check the path; it is relative to the current folder")
+    if not path.is_file():
+        raise refuse(where, "is neither a file nor a folder", "give a file of songs or a folder of JSON files")
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
         return csv_manifest(path, known_columns)

@@ -10,6 +10,11 @@ from typing import Any, NamedTuple
 from acestep_batch.parameter import did_you_mean, shown
 from acestep_batch.problems import Problem, Refused, refuse
 
+LARGEST_DOCUMENT_BYTES = 64 * 2**20
+"""JSON and YAML documents are held in memory as a whole; larger manifests are written as .jsonl, .csv or .parquet."""
+LARGEST_TEXT_BYTES = 2**20
+"""Of a file with a prompt, lyrics or a preset."""
+
 
 class Place(NamedTuple):
     """Where a row stands: its file, its number from 1 (0 for the defaults), and the line where it is known."""
@@ -55,15 +60,23 @@ def unknown_column(where: str, column: str, known: Iterable[str]) -> Problem:
     )
 
 
-def read_text(path: Path, where: str) -> str:
+def read_text(path: Path, where: str, most_bytes: int = LARGEST_DOCUMENT_BYTES) -> str:
     """A UTF-8 text file, with or without BOM, with line ends as ``\\n``.
 
     Raises:
-        Refused: it cannot be read or is not UTF-8.
+        Refused: it is no file (a pipe or a device might never end), too large, cannot be read, or is not UTF-8.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise refuse(where, f"{path} is no file", "give a text file")
+        if (size := path.stat().st_size) > most_bytes:
+            message = f"{path} has {size:,} bytes, and at most {most_bytes:,} are read"
+            raise refuse(
+                where, message, "check the path; a long manifest is read row by row as .jsonl, .csv or .parquet"
+            )
         return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise refuse(where, f"{path} is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
     except OSError as error:
-        raise refuse(where, f"{path} cannot be read: {error.strerror or error}") from None
+        message = f"{path} cannot be read: {error.strerror or error}"
+        raise refuse(where, message, "check the path and its permissions") from None

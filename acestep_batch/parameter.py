@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,6 +102,12 @@ def shown(raw: object) -> str:
     """A value as a message quotes it: short, and on one line."""
     text = repr(raw)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def named(names: Sequence[str]) -> str:
+    """Names as a message lists them: the first five, and none of them long."""
+    first = [name if len(name) <= 60 else f"{name[:57]}..." for name in names[:5]]
+    return ", ".join(first) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ from acestep_batch.outputs.names import template_problem
 from acestep_batch.outputs.output_path import OutputRules, is_absolute, output_target
 from acestep_batch.parameter import RANDOM
 from acestep_batch.plan import TEMPLATE_FIELDS, CheckedRow, RowChecker, audios_of, checked_rows, duration_s, seeds_of
-from acestep_batch.problems import Problem, Refused
+from acestep_batch.problems import Problem, Refused, visible
 from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
 from acestep_batch.schema import PARAMETERS, Output
 from acestep_batch.target import Target, target_of, token_counter
@@ -80,7 +80,14 @@ def run_name(run: Run, path: Path | None) -> str:
     """The name of the run's folder: ``output.name``, or the manifest's stem."""
     if path is None:
         return run.output.name or ONE_SONG_ID
-    return run.output.name or (path.resolve().name if path.is_dir() else path.stem)
+    return run.output.name or (path.resolve().name if _is_folder(path) else path.stem)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # no file system takes the name; the manifest's reader says so
+        return False
 
 
 def preflight(
@@ -116,9 +123,9 @@ def preflight(
         state.audio_s = sum(each.song.generation.audio_duration for each in stored)
         return state
     if folder is not None and (folder / PLAN).exists():
-        state.own_files = frozenset(each.files.path(name) for each in read_plan(folder) for name in each.files.formats)
+        state.own_files = frozenset(path for each in read_plan(folder) for path in each.files.paths())
     checker = RowChecker(run, target, RowAdvice(token_counter(target.tokenizer)))
-    reader = RowReader(path.parent if path is not None and not path.is_dir() else path or Path())
+    reader = RowReader(path.parent if path is not None and not _is_folder(path) else path or Path())
     try:
         manifest = _one_song() if path is None else open_manifest(path, COLUMNS)
         state.problems.extend(manifest.problems)
@@ -155,7 +162,7 @@ def _take_in(state: Preflight, checked: CheckedRow, keep: bool) -> None:
     if advice:
         where = str(row.place)
         for each in advice:
-            text = f"{'note: ' if each.note else ''}{each.key}: {each.message}"
+            text = visible(f"{'note: ' if each.note else ''}{each.key}: {each.message}")  # it may quote the lyrics
             if text in state.advice or len(state.advice) < MAX_KEPT:
                 state.advice.setdefault(text, []).append(where)
     if settings is not None and not problems:
@@ -185,7 +192,7 @@ def _path_problem(settings: Settings, state: Preflight, where: str) -> Problem |
         return Problem(where, f"{found.folder} is not writable", "choose another folder")
     if audios_of(settings) > 1 or state.run.swept:
         return None  # the name gets a suffix
-    taken = [path for path in map(found.path, found.formats) if path.exists() and path not in state.own_files]
+    taken = [path for path in found.paths() if path.exists() and path not in state.own_files]
     return Problem(where, f"{taken[0]} exists and is never overwritten", "choose another name") if taken else None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from acestep_batch.parameter import plain_number
+from acestep_batch.problems import visible
 from acestep_batch.schema import GROUPS
 
 
@@ -23,9 +24,9 @@ def run(words: Sequence[str], conf: Path) -> int:
             plus = "+" if group == "preset" else ""
             print(f"{plus}{group}=  {', '.join(opened.options(group))}")
         for name in opened.options("preset"):
-            values = " ".join(f"{key}={_text(value)}" for key, value in opened.load_preset(name).items())
+            values = visible(" ".join(f"{key}={_text(value)}" for key, value in opened.load_preset(name).items()))
             folders = [conf, *([Path(flags.config_dir)] if flags.config_dir else [])]
-            print(f"\n{name}: {_description([folder / 'preset' / f'{name}.yaml' for folder in folders])}")
+            print(f"\n{visible(name)}: {_description([folder / 'preset' / f'{name}.yaml' for folder in folders])}")
             print(textwrap.fill(values, 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
     return 0
 
@@ -40,4 +41,4 @@ def _description(files: Sequence[Path]) -> str:
     """What the comments of a preset's file say; the first of ``files`` that is there counts."""
     text = next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
     comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#")]
-    return " ".join(comment for comment in comments if not comment.startswith("@"))
+    return visible(" ".join(comment for comment in comments if not comment.startswith("@")))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 OK, FAILED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 """Exit codes: done, some songs failed, refused before any work, interrupted (Ctrl-C), terminated (SIGTERM)."""
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+"""Categories of characters that are not there to be seen: controls, directions, line ends, halves of characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,7 @@ class Problem:
 
     def __str__(self) -> str:
         line = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{line} -> {self.remedy}" if self.remedy else line
+        return visible(f"{line} -> {self.remedy}" if self.remedy else line)
 
 
 class Refused(Exception):
@@ -28,6 +32,16 @@ class Refused(Exception):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def visible(text: str) -> str:
+    """The text on one line of a terminal or a log: what would break the line, or steer the terminal, as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in _UNSEEN else char
+        for char in text
+    )
 
 
 def refuse(where: str, message: str, remedy: str = "") -> Refused:

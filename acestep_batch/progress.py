@@ -98,8 +98,7 @@ class RunProgress:
         return on_step
 
     def finished(self, outcome: Outcome) -> None:
-        """A song is on disk, or has failed."""
-        self.stages.end(time.monotonic())
+        """A song is on disk, or has failed; the next one's steps go on meanwhile."""
         self.done += 1
         self.failed += bool(outcome.error)
         self.pace.finish(work_of(outcome.song), outcome.seconds)

@@ -9,6 +9,9 @@ _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BETWEEN_ITEMS = re.compile(r"[\s;,]+")
+LONGEST_TEXT = 100_000
+"""Characters of one text: many times the words of the longest song. What is longer is no lyrics but a mistake, and the
+lyric encoder's time and memory grow with the square of it."""
 _DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
 
 
@@ -64,7 +67,7 @@ def text(raw: object) -> str:
     """A text with ``\\n`` at the ends of its lines, or a number or truth value as text.
 
     Raises:
-        ValueError: it is none, or holds characters that no file can hold.
+        ValueError: it is none, is too long, or holds characters that no file can hold.
     """
     if isinstance(raw, bool):
         return str(raw).lower()
@@ -73,6 +76,8 @@ def text(raw: object) -> str:
             raise ValueError("holds a NUL character")
         if not raw.isascii() and _SURROGATE.search(raw):
             raise ValueError("holds half a character (a lone surrogate)")
+        if len(raw) > LONGEST_TEXT:
+            raise ValueError(f"has {len(raw):,} characters, and {LONGEST_TEXT:,} are the most")
         return raw.replace("\r\n", "\n").replace("\r", "\n") if "\r" in raw else raw
     if isinstance(raw, int | float):
         return str(raw)

@@ -180,7 +180,7 @@ def _maker() -> dict[str, Any]:
 VOLATILE = frozenset(
     {
         "seconds", "text_s", "diffusion_s", "decode_s", "peak_memory_bytes", "peak_process_bytes", "finished_at",
-        "host", "pid", "file_sha256", "bytes", "sidecar_sha256", "stage_seconds", "environment",
+        "host", "pid", "file_sha256", "bytes", "sidecar_sha256", "stage_seconds", "environment", "made_on",
     }
 )  # fmt: skip
 """Fields of records that two renderings of one song need not share: times, memory, who and where, and the hashes of

@@ -10,6 +10,7 @@ from typing import Any
 from acestep_batch.identity import changed_facts
 from acestep_batch.outputs.audio_files import decoded, file_sha256
 from acestep_batch.outputs.output_path import unique_targets
+from acestep_batch.record import shown_path
 from acestep_batch.run_plan import PlannedSong, batches_of, with_duplicates
 
 Batching = Callable[[Sequence[PlannedSong]], list[list[int]]]
@@ -44,17 +45,23 @@ def plan_again(
     records: Mapping[str, Mapping[str, Any]],
     folder: Path,
     batching: Batching,
+    *,
+    is_part: bool = False,
 ) -> Work:
     """The work of a run that goes on: ``songs`` are what is asked now, ``before`` what was planned.
 
+    Where ``songs`` are only a part of what is asked, as with ``limit``, the others stay as they are.
     A song that is done keeps its files and its names. Micro-batches stay as they were planned while all their songs do,
     so that a torn one is rendered in the same company and to the same bits.
     """
     old = {each.song.song_id: each for each in before}
     songs = _with_old_names(songs, old)
+    asked = {each.song.song_id for each in songs}
+    if is_part:
+        songs += [each for each in before if each.song.song_id not in asked]
     now = {each.song.song_id: each for each in songs}
     todo: dict[str, str] = {}
-    for each in songs:
+    for each in (each for each in songs if each.song.song_id in asked):
         reason = _reason(each, old.get(each.song.song_id), records.get(each.song.song_id), folder)
         if reason:
             todo[each.song.song_id] = reason
@@ -85,6 +92,7 @@ def _with_old_names(songs: Sequence[PlannedSong], old: Mapping[str, PlannedSong]
         if (before := old.get(song_id := each.song.song_id)) is not None
         and before.identity == each.identity
         and before.files.formats == each.files.formats
+        and before.song.generation.output_path == each.song.generation.output_path
     }
     new = [each for each in songs if each.song.song_id not in kept]
     names = unique_targets([*kept.values(), *(each.files for each in new)])[len(kept) :]
@@ -117,6 +125,10 @@ def _reason(song: PlannedSong, old: PlannedSong | None, record: Mapping[str, Any
         return "not made yet"
     if record["status"] != "ok":
         return f"failed: {record['error']}"
+    if {str(file["path"]) for file in record["audio"]} != {
+        shown_path(song.files.path(name), folder) for name in song.files.formats
+    }:
+        return "changed: output_path"
     return files_reason(record, folder)
 
 

@@ -15,7 +15,7 @@ from acestep_batch.hardware import detect, profile_for
 from acestep_batch.hydra_config import composer
 from acestep_batch.preflight import CELLS, manifest_path
 from acestep_batch.problems import one_line, refuse
-from acestep_batch.run_folder import Command, read_run_file, same_command
+from acestep_batch.run_folder import RUN_FILE, Command, read_run_file, same_command
 from acestep_batch.run_plan import read_plan
 from acestep_batch.session import Cell, Place, run_cells, run_layers, typed_run
 
@@ -46,9 +46,11 @@ def run(words: Sequence[str], conf: Path, manifests: Path) -> int:
     parser.add_argument("--as-planned", action="store_true")
     parser.add_argument("--help", "-h", action="store_true")
     flags = parser.parse_intermixed_args(words)
-    if flags.help or flags.folder is None:
+    if flags.help:
         print(HELP, end="")
         return 0
+    if flags.folder is None:
+        raise refuse("resume", "names no folder", "such as `python -m acestep_batch resume outputs/demo/v0001`")
     if flags.shard is not None and not flags.shard.startswith("shard="):
         raise refuse(f"resume {flags.shard}", "is not shard=I/N", "`python -m acestep_batch resume --help`")
     shard = None if flags.shard is None else flags.shard.removeprefix("shard=")
@@ -68,10 +70,13 @@ def _again(folder: Path, command: Command, explain: bool, extra: Sequence[str], 
         message = f"the directory of its command is gone: {command.directory}"
         raise refuse(str(folder), message, "resume it with --as-planned")
     os.chdir(command.directory)
+    if folder.is_relative_to(Path.cwd()):
+        folder = folder.relative_to(Path.cwd())
     machine = detect()
     with composer(conf, command.config_dir, command.config_name) as opened:
-        overrides = [*(word for word in command.overrides if not word.startswith(("resume=", "shard="))), *extra]
-        layers, common = opened.sweep(overrides, command.multirun, profile_for(machine)[0])
+        layers, common = opened.sweep([*_lasting(command), *extra], command.multirun, profile_for(machine)[0])
+        for other in _later_commands(folder, command):
+            layers += opened.sweep([*_lasting(other), *extra], True, profile_for(machine)[0])[0]
         manifest = manifest_path(typed_run(layers[0]), manifests)
         if manifest is not None and not manifest.exists():
             raise refuse(
@@ -80,12 +85,30 @@ def _again(folder: Path, command: Command, explain: bool, extra: Sequence[str], 
         return run_layers(layers, common, command, machine, manifests, into=folder, explain=explain)
 
 
+def _lasting(command: Command) -> list[str]:
+    """The words of a command that say what its songs are, and not how it was started."""
+    return [word for word in command.overrides if not word.startswith(("resume=", "shard="))]
+
+
+def _later_commands(folder: Path, first: Command) -> list[Command]:
+    """The commands that added cells to a sweep later, typed in the same directory with the same configuration."""
+    cells = sorted((folder / CELLS).iterdir()) if (folder / CELLS).is_dir() else []
+    found = [same_command(cell) for cell in cells if (cell / RUN_FILE).is_file()]
+    place = (first.directory, first.config_dir, first.config_name)
+    return list(
+        dict.fromkeys(
+            each for each in found if each != first and (each.directory, each.config_dir, each.config_name) == place
+        )
+    )
+
+
 def _as_planned(folder: Path, command: Command, explain: bool, shard: str | None, manifests: Path) -> int:
     """Take configuration and songs from the folder alone."""
     cells = folder / CELLS
     is_sweep = cells.is_dir()
     found = []
-    for each in sorted(cells.iterdir()) if is_sweep else [folder]:
+    folders = [each for each in sorted(cells.iterdir()) if (each / RUN_FILE).is_file()] if is_sweep else [folder]
+    for each in folders:
         run, own = _stored_run(each, shard), read_run_file(each)
         found.append(Cell(run, each.name if is_sweep else "", own["facts"] if own else {}, tuple(read_plan(each))))
     place = Place(command, Path(found[0].run.output.root), folder.parent.name, {}, "run", True, folder)

@@ -14,8 +14,9 @@ from typing import Any
 from acestep_batch.lock import LOCKS, held
 from acestep_batch.outputs.atomic import make_folder
 from acestep_batch.outputs.folders import claim_version, run_folder, versions
-from acestep_batch.outputs.records import json_text, write_json
+from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import Problem, Refused, refuse
+from acestep_batch.seals import write_sealed
 
 RUN_FILE = "run.json"
 
@@ -127,7 +128,7 @@ def _described(
 ) -> Path:
     content = {"kind": kind, "key": key_of(facts), "command": asdict(command), "facts": dict(facts)}
     with suppress(FileExistsError):  # another shard was faster, and wrote the same
-        write_json(folder / RUN_FILE, content if swept is None else {**content, "swept": dict(swept)})
+        write_sealed(folder / RUN_FILE, content if swept is None else {**content, "swept": dict(swept)})
     return folder
 
 

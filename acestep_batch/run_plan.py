@@ -60,8 +60,8 @@ def read_plan(folder: Path) -> list[PlannedSong]:
     """
     file = folder / PLAN
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        return [_planned(json.loads(line), folder) for line in lines]
+        lines = file.read_text(encoding="utf-8").split("\n")  # and not at every line end that Unicode knows
+        return [_planned(json.loads(line), folder) for line in lines if line]
     except FileNotFoundError:
         raise refuse(str(folder), f"holds no {PLAN}", "give the folder of a run, such as outputs/demo/v0001") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -74,6 +74,12 @@ def _planned(line: Mapping[str, Any], folder: Path) -> PlannedSong:
     generation = {name: SONG[name].parse(value) for name, value in values["generation"].items()}
     song = Song(**{**values, "generation": Generation(**generation), "notes": tuple(values["notes"])})
     files = OutputTarget(folder / str(line["folder"]), str(line["stem"]), tuple(line["formats"]))
+    if not (
+        isinstance(line["facts"], dict)
+        and isinstance(line["batch"], int | None)
+        and isinstance(line["same_as"], str | None)
+    ):
+        raise TypeError("facts, batch or same_as are of another kind")
     return PlannedSong(song, files, line["facts"], str(line["identity"]), line["batch"], line["same_as"])
 
 

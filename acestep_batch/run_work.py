@@ -13,7 +13,7 @@ import yaml
 from acestep_batch.batches import micro_batches
 from acestep_batch.engine.load import model_files
 from acestep_batch.identity import identity_of, sound_facts
-from acestep_batch.ledger import latest, read_ledger
+from acestep_batch.ledger import latest, ledger_files, read_ledger
 from acestep_batch.lock import LOCKS, held, is_alone
 from acestep_batch.outputs.atomic import write_text
 from acestep_batch.outputs.names import stem_from_template
@@ -25,6 +25,7 @@ from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.record import manifest_row
 from acestep_batch.replan import Work, first_plan, plan_again
 from acestep_batch.run_plan import PLAN, PlannedSong, is_same_plan, plan_text, read_plan, stored_seeds
+from acestep_batch.seals import broken_seals, write_seals
 from acestep_batch.shard import Shard
 from acestep_batch.superseded import remove_temporary_files, set_aside
 
@@ -50,16 +51,20 @@ def open_work(checked: Preflight, folder: Path, shard: Shard | None) -> Opened:
         OSError: the run's own files cannot be written.
     """
     with held(folder / LOCKS / "plan.lock", wait_s=60):
-        if shard is None:
+        if is_alone(folder, shard):
             remove_temporary_files(folder)
         work, records = look(checked, folder)
-        if not is_same_plan(_stored(folder), work.plan):
-            if not is_alone(folder, shard):
+        before, ledger = _stored(folder), read_ledger(folder)
+        trust = not ledger.damaged and (bool(ledger.records) or len(ledger_files(folder)) == 0 == len(before))
+        if not is_same_plan(before, work.plan):
+            if before and not is_alone(folder, shard):  # without a plan, the others wait for this one's
                 raise refuse(str(folder), "its songs have changed while other shards are at work", "wait for them")
-            set_aside(folder, work.dropped, records)
+            set_aside(folder, work.dropped, records, trust=trust)
+            _write_plan(checked, folder, work.plan)
+        elif broken_seals(folder) and is_alone(folder, shard):  # by a crash between two of these files, or later
             _write_plan(checked, folder, work.plan)
         mine = frozenset(_mine(work, shard))
-        set_aside(folder, (each for each in work.plan if each.song.song_id in mine), records)
+        set_aside(folder, (each for each in work.plan if each.song.song_id in mine), records, trust=trust)
     return Opened(work, mine, records)
 
 
@@ -69,15 +74,16 @@ def look(checked: Preflight, folder: Path) -> tuple[Work, Mapping[str, Mapping[s
     Raises Refused, as ``open_work``.
     """
     before = _stored(folder)
-    songs = planned_songs(checked, folder, before)
+    records = latest(read_ledger(folder).records)
+    songs = planned_songs(checked, folder, stored_seeds(before) if before else recorded_seeds(records))
 
     def batching(own: Sequence[PlannedSong]) -> list[list[int]]:
         return [list(batch.positions) for batch in micro_batches([each.song for each in own], checked.target)]
 
-    if not before:
+    if not before and not records:
         return first_plan(songs, batching), {}
-    records = latest(read_ledger(folder).records)
-    return plan_again(songs, before, records, folder, batching), records
+    is_part = checked.run.options.limit is not None
+    return plan_again(songs, before, records, folder, batching, is_part=is_part), records
 
 
 def _stored(folder: Path) -> list[PlannedSong]:
@@ -95,13 +101,21 @@ def _mine(work: Work, shard: Shard | None) -> list[str]:
     return found
 
 
-def planned_songs(checked: Preflight, folder: Path, before: Sequence[PlannedSong] = ()) -> list[PlannedSong]:
-    """The songs that are asked for, with their files and identities; seeds drawn at random before are kept."""
+def recorded_seeds(records: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[int, ...]]:
+    """The seeds of each row as the records have them, by the row's id."""
+    found: dict[str, tuple[int, ...]] = {}
+    for record in sorted((each for each in records.values() if "take" in each), key=lambda each: int(each["take"])):
+        found[str(record["row"])] = (*found.get(str(record["row"]), ()), int(record["seed"]))
+    return found
+
+
+def planned_songs(checked: Preflight, folder: Path, seeds: Mapping[str, tuple[int, ...]]) -> list[PlannedSong]:
+    """The songs that are asked for, with their files and identities; ``seeds`` are those drawn at random before."""
     run, target = checked.run, checked.target
     if checked.stored:
         songs, places = [each.song for each in checked.stored], [each.files for each in checked.stored]
     else:
-        songs = songs_of(checked.rows, run, target, stored_seeds(before))
+        songs = songs_of(checked.rows, run, target, seeds)
         places = audio_targets(songs, checked, folder)
     weights = model_files(target.checkpoint, target.lyric_vocab)
     found = []
@@ -138,13 +152,15 @@ def audio_targets(songs: Sequence[Song], checked: Preflight, folder: Path) -> li
 
 def _write_plan(checked: Preflight, folder: Path, plan: Sequence[PlannedSong]) -> None:
     """What was asked, resolved, before anything is rendered; the plan comes last, for it makes the folder a run's."""
-    config = yaml.safe_dump(resolved_config(checked), sort_keys=False, allow_unicode=True)
-    overrides = yaml.safe_dump(list(checked.run.overrides), allow_unicode=True)
-    manifest = "".join(json_text(manifest_row(each.song)) + "\n" for each in plan)
-    write_text(folder / "config.yaml", config, replace=True)
-    write_text(folder / "overrides.yaml", overrides, replace=True)
-    write_text(folder / "manifest.jsonl", manifest, replace=True)
-    write_text(folder / PLAN, plan_text(plan, folder), replace=True)
+    texts = {
+        "config.yaml": yaml.safe_dump(resolved_config(checked), sort_keys=False, allow_unicode=True),
+        "overrides.yaml": yaml.safe_dump(list(checked.run.overrides), allow_unicode=True),
+        "manifest.jsonl": "".join(json_text(manifest_row(each.song)) + "\n" for each in plan),
+        PLAN: plan_text(plan, folder),
+    }
+    write_seals(folder, texts)
+    for name, text in texts.items():
+        write_text(folder / name, text, replace=True)
 
 
 def resolved_config(checked: Preflight) -> dict[str, Any]:

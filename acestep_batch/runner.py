@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -58,15 +58,19 @@ class Job:
     """Whether a song that does not fit in memory otherwise may be decoded in overlapping windows."""
 
 
-def render(job: Job, load: EngineLoader, watcher: Watcher, check: Callable[[], None]) -> Iterator[Outcome]:
-    """Render every micro-batch and write its wanted songs; yields each one's outcome as soon as it is on disk.
+def render(
+    job: Job, load: EngineLoader, watcher: Watcher, check: Callable[[], None], take: Callable[[Outcome], None]
+) -> None:
+    """Render every micro-batch and write its wanted songs; ``take`` gets each one's outcome as soon as it is on disk.
 
-    Failures of single songs are outcomes. With ``stop_at_failure`` the first one is the last outcome. ``check`` is
-    called at every step and may raise KeyboardInterrupt; what is rendered by then is still written and yielded before
-    that is passed on.
+    That is beside the denoising of the next micro-batch, in the thread that writes: a song that is on disk is recorded
+    at once and not after a batch that may take minutes. Failures of single songs are outcomes. With ``stop_at_failure``
+    the first one is the last outcome. ``check`` is called at every step and may raise KeyboardInterrupt; what is
+    rendered by then is still written and taken before that is passed on.
 
     Raises:
         Refused: weights that cannot be loaded.
+        And what ``take`` raises.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="finish") as beside:
         waiting: deque[_Half] = deque()
@@ -75,27 +79,23 @@ def render(job: Job, load: EngineLoader, watcher: Watcher, check: Callable[[], N
         try:
             for batch in job.batches:
                 if engine is None or batch.engine != key:
-                    yield from _finished(job, waiting)
+                    if not _settled(job, waiting, take):
+                        return
                     engine = None  # before the next one is loaded: two may not fit
                     key, engine = batch.engine, load(batch.engine)
                 check()
                 attempts = _denoised(job, engine, batch, watcher, check)
                 if not engine.decodes_beside_denoising:
                     attempts = _decoded(job, engine, attempts)
-                for outcome in _finished(job, waiting):  # no more than one batch waits: its audio takes memory
-                    yield outcome
-                    if outcome.error and job.stop_at_failure:
-                        return
-                waiting.append(_Half(batch, engine, attempts, beside.submit(_finish, job, engine, batch, attempts)))
-                if job.stop_at_failure:
-                    for outcome in _finished(job, waiting):
-                        yield outcome
-                        if outcome.error:
-                            return
+                _settled(job, waiting, take)  # no more than one batch waits: its audio takes memory
+                finishing = beside.submit(_finish, job, engine, batch, attempts, take)
+                waiting.append(_Half(batch, engine, attempts, finishing))
+                if job.stop_at_failure and not _settled(job, waiting, take):
+                    return
         except KeyboardInterrupt:
-            yield from _finished(job, waiting)
+            _settled(job, waiting, take)
             raise
-        yield from _finished(job, waiting)
+        _settled(job, waiting, take)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +105,19 @@ class _Half:
     batch: RenderBatch
     engine: Engine
     attempts: Sequence[Attempt]
-    finishing: Future[list[Outcome] | None]
+    finishing: Future[bool | None]
 
 
-def _finished(job: Job, waiting: deque[_Half]) -> Iterator[Outcome]:
+def _settled(job: Job, waiting: deque[_Half], take: Callable[[Outcome], None]) -> bool:
+    """Wait for what is being finished; whether the run goes on after it."""
+    goes_on = True
     while waiting:
         half = waiting.popleft()
-        outcomes = half.finishing.result()
-        if outcomes is None:  # decoding went wrong, which needs the device for itself to be put right
-            outcomes = _finish(job, half.engine, half.batch, _decoded(job, half.engine, half.attempts)) or []
-        yield from outcomes
+        finished = half.finishing.result()
+        if finished is None:  # decoding went wrong, which needs the device for itself to be put right
+            finished = _finish(job, half.engine, half.batch, _decoded(job, half.engine, half.attempts), take)
+        goes_on = goes_on and bool(finished)
+    return goes_on
 
 
 def _denoised(
@@ -141,8 +144,13 @@ def _decoded(job: Job, engine: Engine, attempts: Sequence[Attempt]) -> list[Atte
     return decode(engine, attempts, job.output.sample_rate, overlapped_allowed=job.overlapped_allowed)
 
 
-def _finish(job: Job, engine: Engine, batch: RenderBatch, attempts: Sequence[Attempt]) -> list[Outcome] | None:
-    """Decode what is not decoded yet, and write what is wanted; None where decoding went wrong."""
+def _finish(
+    job: Job, engine: Engine, batch: RenderBatch, attempts: Sequence[Attempt], take: Callable[[Outcome], None]
+) -> bool | None:
+    """Decode what is not decoded yet, write what is wanted, and hand each song on.
+
+    Returns whether the run goes on after it; None where decoding went wrong, and nothing was written.
+    """
     if any(not each.error and each.rendered is None for each in attempts):
         decoded = decode_at_once(engine, attempts, job.output.sample_rate)
         if decoded is None:
@@ -151,7 +159,6 @@ def _finish(job: Job, engine: Engine, batch: RenderBatch, attempts: Sequence[Att
     peaks = (engine.peak_memory_bytes(), peak_process_bytes())
     facts = engine.describe()
     planned = {each.song.song_id: each for each in batch.songs}
-    outcomes = []
     for each in attempts:
         if each.song.song_id not in batch.wanted:
             continue
@@ -168,8 +175,11 @@ def _finish(job: Job, engine: Engine, batch: RenderBatch, attempts: Sequence[Att
             peak_memory_bytes=peaks[0],
             peak_process_bytes=peaks[1],
         )
-        outcomes.append(_written(job, own, each, outcome, facts))
-    return outcomes
+        outcome = _written(job, own, each, outcome, facts)
+        take(outcome)
+        if outcome.error and job.stop_at_failure:
+            return False
+    return True
 
 
 def _written(job: Job, planned: PlannedSong, attempt: Attempt, outcome: Outcome, facts: Mapping[str, Any]) -> Outcome:

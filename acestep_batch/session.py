@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from acestep_batch.compose import Run, build_run
 from acestep_batch.hardware import Machine, torch_build
+from acestep_batch.lock import run_lock
 from acestep_batch.outputs.names import safe_name, shortened
 from acestep_batch.plan import Song
 from acestep_batch.preflight import CELLS, MAX_CELL_CHARS, Preflight, disk_problem, manifest_path, preflight, run_name
@@ -112,7 +114,8 @@ def run_layers(
     """
     runs = _typed_runs([*layers, *(() if common is None else (common,))])
     swept = runs.pop() if common is not None else None
-    cells = [Cell(run, "" if swept is None else _cell_name(run), facts_of(run)) for run in runs]
+    named = [Cell(run, "" if swept is None else _cell_name(run), facts_of(run)) for run in runs]
+    cells = list({cell.name: cell for cell in named}.values())
     first = runs[0]
     facts = cells[0].facts if swept is None else facts_of(swept) | {"swept": sorted(first.swept)}
     name, kind = run_name(first, manifest_path(first, shipped)), "run" if swept is None else "sweep"
@@ -163,9 +166,9 @@ def _typed_runs(cells: Sequence[Layers]) -> list[Run]:
         try:
             runs.append(typed_run(cell))
         except Refused as refused:
-            problems.extend(problem for problem in refused.problems if problem not in problems)
+            problems.extend(refused.problems)
     if problems:
-        raise Refused(problems)
+        raise Refused(list(dict.fromkeys(problems)))
     return runs
 
 
@@ -241,12 +244,14 @@ def _carry_out(
     is_sweep = bool(cells[0].name)
     summary = SummaryFiles(folder, lambda: sweep_records(folder)) if is_sweep else None
     results: list[RunResult] = []
-    failed_cells = 0
-    with interrupts() as stop:
+    refused_cells: dict[str, tuple[Problem, ...]] = {}
+    with interrupts() as stop, run_lock(folder, shard) if is_sweep else nullcontext():
+        if is_sweep:  # all of them before the first song, so that resume knows of each
+            for cell in cells:
+                open_cell(cell.folder(folder), cell.facts, place.command, cell.run.swept)
         for number, (each, cell) in enumerate(zip(checked, cells, strict=True), 1):
             own = cell.folder(folder)
             if is_sweep:
-                open_cell(own, cell.facts, place.command, cell.run.swept)
                 words = "_".join(f"{key}={value}" for key, value in cell.run.swept.items())
                 out.print(f"cell {number}/{len(checked)}: {words}", markup=False, soft_wrap=True)
             model = model_facts(each.target.checkpoint, each.target.lyric_vocab, each.target.revision)
@@ -254,15 +259,22 @@ def _carry_out(
             try:
                 results.append(execute(each, own, environment, load, watch, stop, shard, summary))
             except Refused as refused:
-                if not results:
+                if not is_sweep:
                     raise
                 print_problems(refused.problems)
-                failed_cells += 1
+                refused_cells[cell.name] = refused.problems
                 continue
             if stop.code is not None or (results[-1].failed and each.run.options.on_error == "stop"):
                 break
     print_results(out, results, folder)
+    for name, problems in refused_cells.items():
+        out.print(f"cell {name} was not made:", markup=False, soft_wrap=True)
+        print_problems(problems)
+    stale = [Problem("", result.stale_summary, "resume the run") for result in results if result.stale_summary]
+    print_problems(stale)
     if stop.code is not None:
-        out.print(f"go on with: python -m acestep_batch resume {folder}", markup=False, soft_wrap=True)
+        part = "" if shard is None else f" shard={shard}"
+        line = f"go on with: python -m acestep_batch resume {shlex.quote(str(folder))}{part}"
+        out.print(line, markup=False, soft_wrap=True)
         return stop.code
-    return FAILED if failed_cells or any(result.failed for result in results) else OK
+    return FAILED if refused_cells or stale or any(result.failed for result in results) else OK

@@ -20,8 +20,8 @@ _ADVICE_SHOWN = 20
 _PROBLEMS_SHOWN = 100
 _ROWS_SHOWN = 40
 _SONG_COLUMNS = ("id", "seed", "audio", "time")
-_NAMES = frozenset({"cell", "id", "file", "reason"})
-_NUMBERS = frozenset({"seed", "audio", "time", "length", "steps", "guidance"})
+_NAMES = frozenset({"cell", "id", "file", "reason", "song"})
+_NUMBERS = frozenset({"seed", "audio", "time", "length", "steps", "guidance", "difference"})
 
 
 def print_problems(problems: Sequence[Problem], more: int = 0) -> None:
@@ -72,19 +72,19 @@ def print_dry_run(out: Console, checked: Sequence[Preflight]) -> None:
     audio_s = sum(each.audio_s for each in checked)
     cells = f" in {len(checked)} cells" if len(checked) > 1 else ""
     needed = sum(needed_bytes(each.run, each.audio_s) for each in checked)
-    _plain(out, f"dry run: {rows:,} rows{cells}, {invalid:,} invalid, {songs:,} songs, {_hours(audio_s)} of audio")
+    print_line(out, f"dry run: {rows:,} rows{cells}, {invalid:,} invalid, {songs:,} songs, {_hours(audio_s)} of audio")
     formats = ", ".join(first.run.output.formats)
-    _plain(out, f"model {first.target.model}, hw {first.run.hw.name} ({first.target.device}), formats {formats}")
+    print_line(out, f"model {first.target.model}, hw {first.run.hw.name} ({first.target.device}), formats {formats}")
     try:
         free = f"{free_bytes(Path(first.run.output.root)) / 1e9:.1f} GB free"
     except OSError as error:
         free = f"free space unknown ({error.strerror})"
-    _plain(out, f"disk: about {needed / 1e9:.2f} GB needed in {first.run.output.root}, {free}")
+    print_line(out, f"disk: about {needed / 1e9:.2f} GB needed in {first.run.output.root}, {free}")
     planned = list(_planned(first))
     if planned:
-        _table(out, ("id", "seed", "length", "steps", "solver", "guidance", "preset"), planned)
+        print_table(out, ("id", "seed", "length", "steps", "solver", "guidance", "preset"), planned)
     if songs > len(planned):
-        _plain(out, f"... and {songs - len(planned):,} more songs")
+        print_line(out, f"... and {songs - len(planned):,} more songs")
 
 
 def _planned(checked: Preflight) -> list[tuple[str, ...]]:
@@ -114,14 +114,14 @@ def print_todo(out: Console, found: Mapping[str, Work]) -> None:
     in_sweep = any(found)
     if lines:
         columns = ("cell", "id", "reason") if in_sweep else ("id", "reason")
-        _table(out, columns, [line[-len(columns) :] for line in lines[:_ROWS_SHOWN]])
+        print_table(out, columns, [line[-len(columns) :] for line in lines[:_ROWS_SHOWN]])
     for _, song_id, reason in lines[_ROWS_SHOWN:]:
-        _plain(out, f"{song_id}: {reason}")
+        print_line(out, f"{song_id}: {reason}")
     dropped = sum(len(work.dropped) for work in found.values())
     if dropped:
-        _plain(out, f"{dropped} earlier {'song gives' if dropped == 1 else 'songs give'} way to superseded/")
+        print_line(out, f"{dropped} earlier {'song gives' if dropped == 1 else 'songs give'} way to superseded/")
     done = sum(work.finished for work in found.values())
-    _plain(out, f"{done} {'song is' if done == 1 else 'songs are'} done, {len(lines)} to make")
+    print_line(out, f"{done} {'song is' if done == 1 else 'songs are'} done, {len(lines)} to make")
 
 
 def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> None:
@@ -137,19 +137,19 @@ def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> N
     if lines:
         columns = ("cell", *_SONG_COLUMNS) if in_sweep else (*_SONG_COLUMNS, "file")
         title = f"model: {', '.join(labels) or 'none'}"
-        _table(out, columns, [[line[column] for column in columns] for line in lines], title)
+        print_table(out, columns, [[line[column] for column in columns] for line in lines], title)
     if len(records) > _ROWS_SHOWN:
-        _plain(out, f"... and {len(records) - _ROWS_SHOWN:,} more")
+        print_line(out, f"... and {len(records) - _ROWS_SHOWN:,} more")
     for record in failed[:_ROWS_SHOWN]:
-        _plain(out, f"failed: {record['id']}: {record['error']}")
+        print_line(out, f"failed: {record['id']}: {record['error']}")
     made = len(records) - len(failed)
     missed = sum(result.not_tried for result in results)
     before = sum(result.done_before for result in results)
     rest = f", {missed} not tried" if missed else ""
     rest += f", {before} done before" if before else ""
-    _plain(out, f"{made} {'song' if made == 1 else 'songs'} made, {len(failed)} failed{rest}")
-    _plain(out, f"folder:  {folder}")
-    _plain(out, f"summary: {folder / 'summary.csv'}")
+    print_line(out, f"{made} {'song' if made == 1 else 'songs'} made, {len(failed)} failed{rest}")
+    print_line(out, f"folder:  {folder}")
+    print_line(out, f"summary: {folder / 'summary.csv'}")
 
 
 def _result_line(record: Mapping[str, Any]) -> dict[str, str]:
@@ -163,7 +163,7 @@ def _result_line(record: Mapping[str, Any]) -> dict[str, str]:
     return {**line, "audio": audio, "time": time, "file": shown + more}
 
 
-def _table(out: Console, header: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
+def print_table(out: Console, header: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
     """A table that keeps every row on one line: numbers whole, long names cut to what fits."""
     from rich import box
     from rich.table import Table
@@ -183,7 +183,8 @@ def _table(out: Console, header: Sequence[str], lines: Sequence[Sequence[str]], 
     out.print(table)
 
 
-def _plain(out: Console, line: str) -> None:
+def print_line(out: Console, line: str) -> None:
+    """One line as it is, however long."""
     out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from acestep_batch.engine.base import RenderedSong
 from acestep_batch.outputs.atomic import link_or_copy, make_folder
-from acestep_batch.outputs.audio_files import master_sha256
+from acestep_batch.outputs.audio_files import ENCODER, master_sha256
 from acestep_batch.outputs.formats import AudioFormat, audio_format
 from acestep_batch.outputs.output_path import OutputTarget
 from acestep_batch.outputs.publish import Encoding, publish_audio
@@ -69,7 +69,7 @@ def _write_file(
     record: Callable[[Mapping[str, Any]], dict[str, Any]],
 ) -> WrittenFile:
     """Write one audio file with its record in its tags, and the same record, with the file's own hash, beside it."""
-    facts = {"name": path.name, "format": encode.name, "subtype": encode.subtype}
+    facts = {"name": path.name, "format": encode.name, "subtype": encode.subtype, "encoder": ENCODER}
 
     def tags(encoding: Encoding) -> Tags:
         return Tags(outcome.song.id, outcome.song.generation.prompt, record({**facts, **asdict(encoding)}))

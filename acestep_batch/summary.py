@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,12 +13,20 @@ from typing import Any
 
 import pandas as pd
 
-from acestep_batch.outputs.atomic import atomic_path
+from acestep_batch.lock import LOCKS, held
+from acestep_batch.outputs.atomic import TEMPORARY_PREFIX, write_bytes
+from acestep_batch.problems import Refused, one_line
 from acestep_batch.schema import SONG
 
 log = logging.getLogger(__name__)
 
 _LISTS = ("files", "notes", "rungs", "actual_seeds", "oss_steps")
+_RUNS = re.compile(
+    r"""((?:^|[\n\t;|])                                                          # where a cell could begin
+    (?:[^\S\n\t]|["\x01-\x08\x0e-\x1f\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u2064])*+)  # blanks, the unseen, quotes
+    (?=[=+\-@＝＋－＠])                                                         # what makes a formula of it""",
+    re.VERBOSE,
+)
 _OFTEN = 0.05
 """The largest share of a run's time that rewriting its summary may take."""
 
@@ -48,6 +58,7 @@ class SummaryFiles:
     """Rewrites ``summary.csv`` and ``summary.parquet`` as songs finish, seldom enough not to slow a long run.
 
     ``collect`` gives all records that the table holds, read from the disk: the summary is never more than the records.
+    Processes that share the folder write it one after another, so that the last one to write has seen every record.
     """
 
     folder: Path
@@ -59,32 +70,89 @@ class SummaryFiles:
         """There is a new record; the files follow at once, or after a while where writing them has become slow."""
         if time.monotonic() - self._written_at < self._cost_s / _OFTEN:
             return
-        try:
-            self.write()
-        except OSError as error:  # somebody has it open; it is made from the records, which are safe
-            log.warning("the summary cannot be written now: %s", error)
-            self._written_at = time.monotonic()
+        self.write()
 
-    def write(self) -> None:
-        """Write both files now, each whole and by rename."""
+    def write(self) -> str:
+        """Write both files now, each whole and by rename.
+
+        Returns why that was not possible, if so: it is no reason to end a run, whose records are safe.
+        """
         started = time.monotonic()
-        table = summary_table(self.collect())
-        with atomic_path(self.folder / "summary.csv", replace=True) as temporary:
-            inert(table).to_csv(temporary, index=False)
-        with atomic_path(self.folder / "summary.parquet", replace=True) as temporary:
-            table.to_parquet(temporary, index=False)
+        problem = ""
+        try:
+            (self.folder / LOCKS).mkdir(exist_ok=True)
+            with held(self.folder / LOCKS / "summary.lock", wait_s=60):
+                self._write()
+        except (OSError, MemoryError, Refused) as error:  # a full disk; another program has the file open
+            problem = f"{self.folder / 'summary.csv'}: cannot be brought up to date ({one_line(error)})"
+            log.warning("%s", problem)
         self._written_at = time.monotonic()
         self._cost_s = self._written_at - started
+        return problem
+
+    def _write(self) -> None:
+        for ending in (".csv", ".parquet"):
+            for left in self.folder.glob(f"{TEMPORARY_PREFIX}*{ending}"):  # by a process that was killed
+                left.unlink(missing_ok=True)
+        for name, content in _contents(summary_table(self.collect())).items():
+            write_bytes(self.folder / name, content, replace=True)
+
+
+def _contents(table: pd.DataFrame) -> dict[str, bytes]:
+    """The summary's files, by name."""
+    return {
+        "summary.csv": inert(table).to_csv(index=False).encode("utf-8"),
+        "summary.parquet": table.to_parquet(index=False),
+    }
+
+
+def stale_summaries(folder: Path, records: Iterable[Mapping[str, Any]], exact: bool) -> dict[str, str]:
+    """What is wrong with the summary's files in a folder, by name, given all records that they are made from.
+
+    ``exact`` asks for the very bytes; otherwise, for another version of pandas may have written them, for the values.
+    """
+    table = summary_table(records)
+    found = {}
+    for name, content in _contents(table).items():
+        try:
+            data = (folder / name).read_bytes()
+            if data != content and (exact or not _holds(name, data, content)):
+                found[name] = "is not what the records give: stale, or changed"
+        except FileNotFoundError:
+            found[name] = "is missing"
+        except OSError as error:
+            found[name] = f"cannot be read ({error.strerror or error})"
+    return found
+
+
+def _holds(name: str, data: bytes, content: bytes) -> bool:
+    """Whether two files of the summary, whatever their bytes, hold the same values."""
+    try:
+        if name.endswith(".csv"):
+            one, other = (pd.read_csv(io.BytesIO(each), dtype=str, keep_default_na=False) for each in (data, content))
+        else:
+            one, other = (pd.read_parquet(io.BytesIO(each)) for each in (data, content))
+    except Exception:  # damaged in whatever way
+        return False
+    return bool(one.equals(other))
 
 
 def inert(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with an apostrophe before every text that a spreadsheet would run as a formula.
+    """The table with an apostrophe before every = + - @ at which a spreadsheet could begin to run a text.
 
-    That is how OWASP has it (CSV injection): text that begins with = + - @, a tab or a line end.
+    That is OWASP's rule against CSV injection, and more: full-width forms count too, blanks and quotes before them do
+    not help, and a cell can also begin inside a text, after ``;``, a tab, ``|`` or a line end, for a program that takes
+    another delimiter than the comma. Texts lose NUL, and their line ends become ``\\n``; summary.parquet keeps them as
+    they are.
     """
     found = table.copy()
     texts: list[str] = list(found.select_dtypes("string").columns)
     for name in texts:
-        runs = found[name].str.match(r"[=+\-@\t\r\n\0]").fillna(False).astype(bool)
-        found.loc[runs, name] = "'" + found.loc[runs, name]
-    return found.set_axis([f"'{name}" if str(name)[:1] in "=+-@" else str(name) for name in found], axis="columns")
+        found[name] = found[name].map(inert_text, na_action="ignore")
+    return found.set_axis([inert_text(str(name)) for name in found], axis="columns")
+
+
+def inert_text(text: str) -> str:
+    """One text as ``inert`` writes it."""
+    plain = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+    return _RUNS.sub(r"\1'", plain)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from acestep_batch.outputs.atomic import TEMPORARY_PREFIX, make_folder, sync_folder
 from acestep_batch.outputs.tags import read_record
@@ -17,27 +18,35 @@ log = logging.getLogger(__name__)
 SUPERSEDED = "superseded"
 
 
-def set_aside(folder: Path, songs: Iterable[PlannedSong], recorded: Iterable[str]) -> None:
+def set_aside(
+    folder: Path, songs: Iterable[PlannedSong], records: Mapping[str, Mapping[str, Any]], *, trust: bool = True
+) -> None:
     """Clear the names of songs that are to be made, or that are asked for no more.
 
-    A file that no record knows and that holds the very song that is planned there was torn from its record by a crash,
-    and is deleted. Everything else moves to the next free ``superseded/0001``, with its place in the run kept.
+    A file that holds the very song that is planned there, but was never recorded as finished, was torn from its record
+    by a crash or an error, and is deleted. Everything else moves to the next free ``superseded/0001``, with its place
+    in the run kept.
 
     Args:
-        recorded: the ids of songs that have a record of any kind.
+        records: the record that counts for each song that has one, by the song's id.
+        trust: whether the records are whole. Where a line is damaged or the ledger is gone, a file without a record may
+            be a finished song, and is kept like all others.
     """
-    known = frozenset(recorded)
     place: Path | None = None
     for planned in songs:
+        record = records.get(planned.song.song_id, {})
+        is_finished = record.get("identity") == planned.identity and record.get("status") == "ok"
         for path in song_paths(planned):
             if not path.exists():
                 continue
-            if planned.song.song_id not in known and _is_torn(planned, path):
+            if trust and not is_finished and _is_torn(planned, path):
                 path.unlink()
                 sync_folder(path.parent)
                 continue
             place = place or _next_free(folder / SUPERSEDED)
-            inside = path.relative_to(folder) if path.is_relative_to(folder) else Path("outside", path.name)
+            inside = (
+                path.relative_to(folder) if path.is_relative_to(folder) else Path("outside", *path.absolute().parts[1:])
+            )
             make_folder((place / inside).parent)
             shutil.move(path, place / inside)
             sync_folder((place / inside).parent)

@@ -44,7 +44,7 @@ def test_the_demo_makes_four_songs_with_records_and_a_summary(cli):
     assert "4 songs made, 0 failed" in out
     assert {path.name for path in folder.iterdir()} == {
         "audio", "config.yaml", "overrides.yaml", "manifest.jsonl", "environment.json", "records.jsonl", "run.log",
-        "summary.csv", "summary.parquet", "run.json", "plan.jsonl", ".locks",
+        "summary.csv", "summary.parquet", "run.json", "plan.jsonl", "seals.json", ".locks",
     }  # fmt: skip
     table = pd.read_parquet(folder / "summary.parquet")
     assert list(table["id"]) == ["meena", "rainy_night", "horizon", "la_noche"]

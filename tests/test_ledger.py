@@ -39,7 +39,9 @@ def test_a_torn_last_line_never_counted_and_the_next_line_is_whole(tmp_path):
         assert len(found.records) == 1 + (cut == len(whole) - 1)  # a line that lacks its end alone is all there
         assert not found.damaged
         append_record(tmp_path, None, {**SONG, "id": "b"})
-        assert [record["id"] for record in read_ledger(tmp_path).records][-1] == "b"
+        found = read_ledger(tmp_path)
+        assert [record["id"] for record in found.records][-1] == "b"
+        assert not found.damaged
 
 
 @given(st.data())
@@ -69,10 +71,15 @@ def test_a_line_with_another_lines_seal_does_not_count(tmp_path):
     assert not read_ledger(tmp_path).records
 
 
-def test_the_last_record_of_a_song_counts_whichever_ledger_it_stands_in():
-    records = [
-        {"id": "a", "finished_at": "2026-01-02", "status": "ok"},
-        {"id": "b", "finished_at": "2026-01-01", "status": "ok"},
-        {"id": "a", "finished_at": "2026-01-01", "status": "failed"},
-    ]
-    assert {name: record["status"] for name, record in latest(records).items()} == {"a": "ok", "b": "ok"}
+def test_the_last_record_of_a_song_counts_whichever_ledger_it_stands_in(tmp_path):
+    append_record(tmp_path, Shard(1, 2), {"id": "a", "finished_at": "2026-01-02", "status": "ok"})
+    append_record(tmp_path, Shard(2, 2), {"id": "b", "finished_at": "2026-01-01", "status": "ok"})
+    append_record(tmp_path, None, {"id": "a", "finished_at": "2026-01-01", "status": "failed"})
+    found = latest(read_ledger(tmp_path).records)
+    assert {name: record["status"] for name, record in found.items()} == {"a": "ok", "b": "ok"}
+
+
+def test_within_a_ledger_a_later_line_counts_even_if_the_clock_was_set_back(tmp_path):
+    append_record(tmp_path, None, {"id": "a", "finished_at": "2030-01-01", "status": "failed"})
+    append_record(tmp_path, None, {"id": "a", "finished_at": "2026-01-01", "status": "ok"})
+    assert latest(read_ledger(tmp_path).records)["a"]["status"] == "ok"

@@ -121,7 +121,9 @@ def test_text_files_are_looked_for_beside_the_manifest(tmp_path, monkeypatch):
         ("a\0b", None, "NUL"),
         ("latin.txt", b"caf\xe9", "is not UTF-8 (byte 3)"),
         ("nul.txt", b"a\0b", "holds a NUL character"),
-        (".", None, "cannot be read"),
+        (".", None, "is no file"),
+        ("../other.txt", None, "lies outside the manifest's folder"),
+        ("/etc/passwd", None, "lies outside the manifest's folder"),
         (["a.txt"], None, "is not text"),
     ],
 )

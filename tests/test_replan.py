@@ -60,7 +60,7 @@ def planned(folder, rows):
     found = []
     for song in songs:
         own = sound_facts(song, 48_000, WEIGHTS)
-        found.append(PlannedSong(song, OutputTarget(folder, song.song_id, ("wav",)), own, identity_of(own)))
+        found.append(PlannedSong(song, OutputTarget(folder, song.song_id, ()), own, identity_of(own)))
     return found
 
 

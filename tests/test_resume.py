@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -277,3 +278,79 @@ def test_a_shard_that_is_none_is_refused(cli, shard):
     code, _, err = cli(*SHORT, f"shard={shard}")
     assert code == 2
     assert "is not I/N" in err
+
+
+def test_the_slurm_example_is_a_command_that_is_understood(cli):
+    script = Path(__file__).parents[1] / "docs" / "slurm_array.sh"
+    text = script.read_text(encoding="utf-8").partition("exec python -m acestep_batch")[2].replace("\\\n", " ")
+    words = shlex.split(text.replace("${SLURM_ARRAY_TASK_ID}", "2").replace("${SLURM_ARRAY_TASK_COUNT}", "8"))
+    here = [word.replace("songs.csv", "songs.yaml").replace("model=v1", "model=embedded") for word in words]
+    code, out, _ = cli(*here, "lint=off", "dry_run=true")
+    assert code == 0
+    assert "3 rows, 0 invalid" in out
+
+
+def test_outside_files_of_one_name_are_both_kept(cli, tmp_path):
+    def write(prompt: str) -> None:
+        places = {"a": "x", "b": "y"}
+        write_rows([{"id": id_, "prompt": f"{prompt} {id_}", "output_path": str(tmp_path / place / "one.wav")}
+                    for id_, place in places.items()])  # fmt: skip
+
+    write("jazz")
+    outside = (*SHORT, "output.allow_outside=true")
+    cli(*outside)
+    before = {path.read_bytes() for path in tmp_path.glob("[xy]/one.wav")}
+    write("rock")
+    cli("resume", str(RUN))
+    assert {path.read_bytes() for path in (RUN / "superseded").rglob("one.wav")} == before
+    assert len(before) == 2
+
+
+def test_another_output_path_makes_the_song_under_it(cli):
+    write_rows([{"id": "a", "seed": 1, "output_path": "one.wav"}])
+    cli(*SHORT)
+    write_rows([{"id": "a", "seed": 1, "output_path": "one.flac"}])
+    assert "changed: output_path" in cli("resume", str(RUN), "--explain")[1]
+    assert "1 song made, 0 failed" in cli("resume", str(RUN))[1]
+    assert {path.name for path in (RUN / "audio").iterdir()} == {"one.flac", "one.flac.json"}
+
+
+def test_a_limit_leaves_the_songs_beyond_it_alone(cli):
+    write_rows([{"id": id_, "seed": "random"} for id_ in "abc"])
+    cli(*SHORT)
+    before = songs()
+    assert "0 songs made, 0 failed, 3 done before" in cli(*SHORT, "resume=true", "limit=1")[1]
+    assert "0 songs made, 0 failed, 3 done before" in cli(*SHORT, "resume=true")[1]
+    assert songs() == before
+
+
+def test_without_a_plan_the_records_tell_what_is_done(cli):
+    write_rows([{"id": "a", "seed": "random"}, {"id": "b", "seed": "random", "takes": 2}])
+    cli(*SHORT)
+    before = songs()
+    (RUN / "plan.jsonl").unlink()
+    assert "0 songs made, 0 failed, 3 done before" in cli("resume", str(RUN))[1]
+    assert songs() == before
+
+
+@pytest.mark.parametrize("damage", ["altered", "gone"])
+def test_where_records_are_damaged_no_audio_is_deleted(cli, damage):
+    cli(*SHORT)
+    ledger = RUN / "records.jsonl"
+    before = {path.name: path.read_bytes() for path in (RUN / "audio").glob("*.wav")}
+    text = ledger.read_text(encoding="utf-8")
+    ledger.unlink() if damage == "gone" else ledger.write_text(text.replace('"seed":1', '"seed":7'), encoding="utf-8")
+    cli("resume", str(RUN))
+    kept = {path.read_bytes() for path in RUN.rglob("*.wav")}
+    assert set(before.values()) <= kept
+    assert songs().keys() == before.keys()
+
+
+def test_an_extended_sweep_is_resumed_whole(cli):
+    cli(*SWEEP, "seed=1,2")
+    cli(*SWEEP, "seed=1,2,3")
+    for path in RUN.glob("cells/seed=[23]*/audio/0001*.wav"):
+        path.unlink()
+    shutil.rmtree(next(RUN.glob("cells/seed=3*/audio")))
+    assert "5 songs are done, 4 to make" in cli("resume", str(RUN), "--explain")[1]
+    assert "4 songs made, 0 failed, 5 done before" in cli("resume", str(RUN))[1]

@@ -118,7 +118,11 @@ class Engine(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Facts for the record: device, dtype, compiled or not, component files with size and sha256."""
+        """Facts for the record: device, dtype, compiled or not, component files with size and sha256.
+
+        Also what else may move the last bits (``made_on``: torch, processors, threads), and what another version of
+        makes another song (``engine_version``, ``lyric_libraries``).
+        """
         ...
 
     def peak_memory_bytes(self) -> int | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
@@ -43,7 +44,15 @@ PUBLISHED_FILES = (
 
 _SNAPSHOTS = (f"models--{REPOSITORY.replace('/', '--')}", "snapshots")
 _COMMIT = re.compile("[0-9a-f]{40}")
-MAX_HEADER_BYTES = 100_000_000
+MAX_HEADER_BYTES = 4_000_000
+"""Of a safetensors file; the published ones have headers of 20 to 100 kB, and the format's own limit of 100 MB would
+let a file take gigabytes of memory before it is found to be none."""
+_BYTES_OF_TYPE = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2, "U32": 4,
+    "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
+}  # fmt: skip
+_MOST_LAYERS, _LARGEST_NUMBER = 1_000, 10_000_000
+"""Of a component's config.json: what would take hours to build is no model."""
 _DOWNLOAD = "fetch it with `python -m acestep_batch download model=v1`"
 _REPLACE = "delete it and fetch it again with `python -m acestep_batch download model=v1`"
 
@@ -128,7 +137,7 @@ def _safetensors_fault(file: Path, size: int) -> str | None:
     if len(header) < header_size:
         return f"is cut off: {size:,} bytes found, its header alone has {8 + header_size:,}"
     try:
-        expected = 8 + header_size + _data_size(json.loads(header))
+        expected = 8 + header_size + _data_size(json.loads(header, object_pairs_hook=_once))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return "is not a safetensors file: its header is damaged"
     if size != expected:
@@ -138,13 +147,28 @@ def _safetensors_fault(file: Path, size: int) -> str | None:
 
 def _data_size(header: dict[str, Any]) -> int:
     """Bytes of tensor data that a safetensors header describes. Raises for anything that is no such header."""
-    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+    if any(not isinstance(value, str) for value in header.get("__metadata__", {}).values()):
+        raise ValueError("metadata that is no text")
+    tensors = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
     size = 0
-    for begin, end in sorted(tuple(entry["data_offsets"]) for entry in tensors):
+    for name, entry in sorted(tensors, key=lambda each: tuple(each[1]["data_offsets"])):
+        begin, end = entry["data_offsets"]
         if type(begin) is not int or type(end) is not int or begin != size or end < begin:
             raise ValueError(f"data offsets {begin}, {end} do not follow {size}")
+        shape = entry["shape"]
+        if any(type(length) is not int or length < 0 for length in shape) or len(shape) > 8 or len(name) > 500:
+            raise ValueError(f"{name} has an impossible shape or name")
+        if math.prod(shape) * _BYTES_OF_TYPE[entry["dtype"]] != end - begin:
+            raise ValueError(f"{name} does not fill its bytes")
         size = end
     return size
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
 
 
 def _is_json_object(file: Path) -> bool:
@@ -161,8 +185,23 @@ def _config_problem(file: Path, key: str, expected: str) -> Problem | None:
         return Problem(str(file), "is not readable as JSON", _REPLACE)
     found = config.get(key) if isinstance(config, dict) else None
     if found != expected:
-        return Problem(str(file), f"{key} is {found!r}, expected {expected!r}", "this is not an ACE-Step v1 checkpoint")
+        return Problem(
+            str(file), f"{key} is {found!r:.60}, expected {expected!r}", "this is not an ACE-Step v1 checkpoint"
+        )
+    for name, value in config.items():
+        most = _MOST_LAYERS if any(word in name for word in ("layers", "blocks", "depths")) else _LARGEST_NUMBER
+        if any(not 0 <= number <= most for number in _numbers(value)):
+            return Problem(str(file), f"{name} is {value!r:.60}, which is no size of a model", _REPLACE)
     return None
+
+
+def _numbers(value: object) -> Iterator[float]:
+    """The numbers in a value of a config.json, in lists too."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _numbers(each)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
 
 
 def describe_files(folder: Path, cache: Path | None = None, lyric_vocab: Path | None = None) -> list[FileFacts]:

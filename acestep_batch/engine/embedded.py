@@ -43,6 +43,11 @@ class EmbeddedEngine(V1Engine):
     And the order of sums, so the sound, stays that of one thread on any number of cores.
     """
 
+    @property
+    def threads(self) -> int:
+        """One, as above."""
+        return 1
+
     def denoise(self, requests: Sequence[SongRequest], on_step: StepCallback | None = None) -> list[DenoisedSong]:
         with _one_thread():
             return super().denoise(requests, on_step)

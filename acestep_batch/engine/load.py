@@ -47,11 +47,17 @@ def model_files(checkpoint: Path | None, lyric_vocab: Path | None) -> dict[str, 
 
 
 def model_facts(checkpoint: Path | None, lyric_vocab: Path | None, revision: str | None) -> dict[str, Any]:
-    """Where the weights come from, for the record: revision as asked, commit as resolved, and every file."""
+    """Where the weights come from, for the record: revision as asked, commit as resolved, and every file.
+
+    And the versions of the libraries that turn lyrics into tokens, of which the embedded model needs none.
+    """
     if checkpoint is None:
-        return {"revision": None, "commit": None, "files": [dict(EMBEDDED_WEIGHTS)]}
+        return {"revision": None, "commit": None, "files": [dict(EMBEDDED_WEIGHTS)], "lyric_libraries": {}}
+    from acestep_batch.engine.v1.lyrics import library_versions
+
     files = [dict(facts) for facts in describe_files(checkpoint, lyric_vocab=lyric_vocab)]
-    return {"revision": revision, "commit": commit_of(checkpoint), "files": files}
+    commit, libraries = commit_of(checkpoint), library_versions()
+    return {"revision": revision, "commit": commit, "files": files, "lyric_libraries": libraries}
 
 
 def load_engine(key: EngineKey) -> Engine:

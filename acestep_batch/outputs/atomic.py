@@ -40,7 +40,9 @@ def atomic_path(final: Path, *, replace: bool = False) -> Iterator[Path]:
         else:
             _rename_to_new_name(temporary, final)
         sync_folder(final.parent)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            error.filename = str(final)
         # A second failure while tidying up must not hide the first.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -90,9 +92,21 @@ def sync_file(path: Path) -> None:
     """Force a file's content to the disk. Raises OSError; after that the content cannot be trusted."""
     descriptor = os.open(path, os.O_RDWR)
     try:
-        sync_descriptor(descriptor)
+        with naming(path):
+            sync_descriptor(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the system in the block name the file, which those of a write or a sync do not by themselves."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def sync_descriptor(descriptor: int) -> None:
@@ -115,7 +129,8 @@ def sync_folder(path: Path) -> None:
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        sync_descriptor(descriptor)
+        with naming(path):
+            sync_descriptor(descriptor)
     except OSError as error:
         # Some network file systems know no sync of folders; PostgreSQL tolerates the same two codes.
         if error.errno not in _FOLDER_SYNC_UNKNOWN:

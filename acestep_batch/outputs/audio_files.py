@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from acestep_batch.outputs.formats import ALL_FORMATS, AudioFormat
 from acestep_batch.outputs.stable_bytes import remove_peak_time, set_ogg_serial
 
+ENCODER = f"libsndfile {soundfile.__libsndfile_version__}"
+"""What writes and reads every file; the lossy formats' samples may change with its version."""
+
 BLOCK_FRAMES = 65_536
 """libvorbis keeps a whole call's samples on the stack: one call with minutes of audio kills the process."""
 
@@ -26,17 +29,20 @@ def write_audio(path: Path, audio: NDArray[np.float32], sample_rate: int, audio_
     counted (1.0 exactly is the largest step and does not count). Float wav and the lossy encoders get the samples
     as they are. The same audio gives the same bytes.
 
+    The file is encoded in memory: libsndfile keeps errors of its last writes and of its sync to itself.
+
     Raises:
         ValueError: wrong shape or type, no samples, or samples that are not finite.
-        soundfile.LibsndfileError, mutagen.MutagenError: the file cannot be written.
+        soundfile.LibsndfileError, mutagen.MutagenError: the audio cannot be encoded.
+        OSError: the file cannot be written.
     """
     if audio.ndim != 2 or audio.shape[0] != 2 or audio.shape[1] == 0 or audio.dtype != np.float32:
         raise ValueError(f"audio must be float32 [2, N > 0], not {audio.dtype} {list(audio.shape)}")
     if not np.isfinite(audio).all():
         raise ValueError("audio has samples that are not finite")
-    clipped = 0
+    clipped, encoded = 0, io.BytesIO()
     with soundfile.SoundFile(
-        path,
+        encoded,
         "w",
         samplerate=sample_rate,
         channels=2,
@@ -51,9 +57,10 @@ def write_audio(path: Path, audio: NDArray[np.float32], sample_rate: int, audio_
                 clipped += int(np.count_nonzero(np.abs(block) > 1))
                 file.write(_quantised(block, audio_format.bits))
     if audio_format.subtype == "FLOAT":
-        remove_peak_time(path)
+        remove_peak_time(encoded)
     if audio_format.container == "OGG":
-        set_ogg_serial(path, zlib.crc32(np.ascontiguousarray(audio).data))
+        set_ogg_serial(encoded, zlib.crc32(np.ascontiguousarray(audio).data))
+    path.write_bytes(encoded.getbuffer())
     return clipped
 
 
@@ -102,6 +109,17 @@ def decoded(path: Path) -> tuple[str, int]:
             digest.update(np.ascontiguousarray(block, "<f4").data)
             frames += len(block)
     return digest.hexdigest(), frames
+
+
+def read_audio(path: Path) -> tuple[NDArray[np.float32], int]:
+    """The file's samples `[channels, N]` float32, as libsndfile decodes them, and its sample rate in Hz.
+
+    Raises soundfile.LibsndfileError when the file cannot be read.
+    """
+    with soundfile.SoundFile(path) as file:
+        blocks = [np.zeros((0, file.channels), np.float32)]
+        blocks.extend(file.blocks(BLOCK_FRAMES, dtype="float32", always_2d=True))
+        return np.ascontiguousarray(np.concatenate(blocks).T), file.samplerate
 
 
 def file_sha256(path: Path) -> str:

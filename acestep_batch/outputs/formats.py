@@ -53,6 +53,11 @@ WAV_SUBTYPES = tuple(_WAV)
 ALL_FORMATS = (*_WAV.values(), *_OTHERS.values())
 
 
+def is_lossy(name: str) -> bool:
+    """Whether a format's decoded samples are not those that went in. Raises KeyError for unknown names."""
+    return name != "wav" and _OTHERS[name].compression_level is not None
+
+
 def audio_format(name: str, wav_subtype: str) -> AudioFormat:
     """The encoding of a format's name; `wav_subtype` matters to wav alone. Raises KeyError for unknown names."""
     return _WAV[wav_subtype] if name == "wav" else _OTHERS[name]

@@ -25,6 +25,11 @@ class OutputTarget:
         """The audio file in one of the formats."""
         return self.folder / f"{self.stem}.{format_name}"
 
+    def paths(self) -> list[Path]:
+        """The audio files, and then the records beside them."""
+        audio = [self.path(name) for name in self.formats]
+        return [*audio, *(path.with_name(f"{path.name}.json") for path in audio)]
+
 
 @dataclass(frozen=True, slots=True)
 class OutputRules:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from acestep_batch.outputs.atomic import sync_descriptor, sync_folder, write_bytes
+from acestep_batch.outputs.atomic import naming, sync_descriptor, sync_folder, write_bytes
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
@@ -37,19 +37,33 @@ def write_json(path: Path, value: object, *, replace: bool = False) -> str:
 def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
     """Append one line of JSON; when this returns, the line survives a power cut.
 
-    A last line that an earlier crash tore is ended first, so that it cannot spoil this one.
+    A last line that an earlier crash tore is cut off first, for it never counted; one that lacks its end alone gets it.
 
     Raises OSError, and as `json_text`.
     """
     line = (json_text(record) + "\n").encode("utf-8")
     is_new = not path.exists()
-    with path.open("a+b") as file:
+    with naming(path), path.open("a+b") as file:
         if file.tell() > 0:
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
-                line = b"\n" + line
+                file.seek(0)
+                content = file.read()
+                torn = content[content.rfind(b"\n") + 1 :]
+                if _is_json(torn):
+                    line = b"\n" + line
+                else:
+                    file.truncate(len(content) - len(torn))
         file.write(line)
         file.flush()
         sync_descriptor(file.fileno())
     if is_new:
         sync_folder(path.parent)
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,12 +40,16 @@ def write_tags(path: Path, audio_format: AudioFormat, tags: Tags) -> None:
 
     WAV and MP3 get ID3v2.4 frames (TIT2, COMM and a TXXX named ACESTEP_BATCH), the others Vorbis comments.
 
+    They are put in in memory, and the file is written whole: half of a change in place would be a broken file.
+
     Raises:
         ValueError, TypeError: the record is no JSON.
-        mutagen.MutagenError: the file cannot be read or written.
+        mutagen.MutagenError: the file is no audio file of its format.
+        OSError: it cannot be read or written.
     """
     record = json_text(tags.record)
-    file = _FILE_TYPES[audio_format.name](path)
+    content = io.BytesIO(path.read_bytes())
+    file = _FILE_TYPES[audio_format.name](content)
     if file.tags is None:
         file.add_tags()
     stored: Any = file.tags
@@ -56,7 +61,9 @@ def write_tags(path: Path, audio_format: AudioFormat, tags: Tags) -> None:
         stored["TITLE"] = _plain(tags.title)
         stored["COMMENT"] = _plain(tags.comment)
         stored[RECORD_TAG] = record
-    file.save()
+    content.seek(0)
+    file.save(content)
+    path.write_bytes(content.getbuffer())
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from acestep_batch.engine.base import Decoding, DenoisedSong, Engine, SongRequest
+from acestep_batch.engine.base import ENGINE_VERSION, Decoding, DenoisedSong, Engine, SongRequest
 from acestep_batch.engine.v1.conditioning import LyricTokenizer
 from acestep_batch.engine.v1.loading import load_engine
 from acestep_batch.engine.v1.pipeline import V1Engine
@@ -91,8 +91,13 @@ def test_requests_without_a_defined_result_are_refused(engine: V1Engine, make_re
 
 
 def test_the_description_is_for_records(engine: V1Engine) -> None:
-    weights = {"revision": None, "commit": None, "files": []}
-    assert engine.describe() == {"device": "cpu", "dtype": "float32", "compiled": False, **weights}
+    facts = engine.describe()
+    made_on = facts.pop("made_on")
+    weights = {"revision": None, "commit": None, "files": [], "lyric_libraries": {}}
+    kernels = {"dtype": "float32", "compiled": False, "strict": False}
+    assert facts == {"engine_version": ENGINE_VERSION, "device": "cpu", **kernels, **weights}
+    assert made_on == {"torch": torch.__version__, "cpu": made_on["cpu"], "gpu": None, "threads": 1}
+    assert "kernels" in made_on["cpu"]
     assert engine.peak_memory_bytes() is None
 
 

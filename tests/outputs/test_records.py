@@ -57,4 +57,7 @@ def test_lines_are_appended_and_a_torn_one_spoils_no_other(tmp_path: Path) -> No
     with path.open("ab") as file:
         file.write(b'{"id": "torn')
     append_jsonl(path, {"id": "c"})
-    assert path.read_bytes().splitlines()[2:] == [b'{"id": "torn', b'{"id":"c"}']
+    assert path.read_bytes().splitlines()[2:] == [b'{"id":"c"}']
+    path.write_bytes(path.read_bytes()[:-1])
+    append_jsonl(path, {"id": "d"})
+    assert path.read_bytes().splitlines()[2:] == [b'{"id":"c"}', b'{"id":"d"}']

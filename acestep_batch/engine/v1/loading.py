@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import UMT5Config, UMT5EncoderModel
 
+from acestep_batch.engine.out_of_memory import is_out_of_memory
 from acestep_batch.engine.v1.autoencoder import load_decoder
 from acestep_batch.engine.v1.conditioning import LyricTokenizer
 from acestep_batch.engine.v1.pipeline import V1Engine
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import UNUSED_PARAMETERS, ACEStepTransformer2DModel
-from acestep_batch.problems import refuse
+from acestep_batch.problems import Refused, one_line, refuse
 
 TIED_EMBEDDING = "encoder.embed_tokens.weight"
 """The same tensor as ``shared.weight``; files may hold it or not."""
@@ -35,12 +37,13 @@ def load_engine(
     files: Sequence[dict[str, Any]],
     revision: str | None = None,
     commit: str | None = None,
+    lyric_libraries: Mapping[str, str] | None = None,
     strict: bool = False,
 ) -> V1Engine:
     """An engine from a folder in the published layout.
 
     The folder holds ``ace_step_transformer``, ``umt5-base``, ``music_dcae_f8c8`` and ``music_vocoder``. ``files``,
-    ``revision`` and ``commit`` say for the record where the weights came from; ``strict`` as in ``V1Engine``.
+    ``revision``, ``commit`` and ``lyric_libraries`` are for the record; ``strict`` as in ``V1Engine``.
 
     Raises:
         Refused: a file does not fit the architecture.
@@ -48,12 +51,19 @@ def load_engine(
     dcae, vocoder = checkpoint_folder / "music_dcae_f8c8", checkpoint_folder / "music_vocoder"
     try:
         decoder = load_decoder(dcae, vocoder, dtype, device)
-    except (RuntimeError, ValueError) as error:
-        message = f"the weights do not fit their config.json: {' '.join(str(error).split())}"
+    except Exception as error:  # as in _buildable
+        if is_out_of_memory(error):
+            raise
+        message = f"the weights do not fit their config.json: {one_line(error)[:300]}"
         raise refuse(f"{dcae} or {vocoder}", message, "download both folders again") from error
+    transformer, text_encoder = checkpoint_folder / "ace_step_transformer", checkpoint_folder / "umt5-base"
+    with _buildable(transformer):
+        loaded_transformer = load_transformer(transformer, dtype, device)
+    with _buildable(text_encoder):
+        loaded_text_encoder = load_text_encoder(text_encoder, dtype, device)
     return V1Engine(
-        transformer=load_transformer(checkpoint_folder / "ace_step_transformer", dtype, device),
-        text_encoder=load_text_encoder(checkpoint_folder / "umt5-base", dtype, device),
+        transformer=loaded_transformer,
+        text_encoder=loaded_text_encoder,
         lyric_tokenizer=lyric_tokenizer,
         decoder=decoder,
         label=label,
@@ -61,8 +71,21 @@ def load_engine(
         files=files,
         revision=revision,
         commit=commit,
+        lyric_libraries=lyric_libraries,
         strict=strict,
     )
+
+
+@contextmanager
+def _buildable(folder: Path) -> Iterator[None]:
+    """What a component's files make impossible is refused; exhausted memory is not their fault."""
+    try:
+        yield
+    except Exception as error:  # diffusers, transformers and tokenizers raise whatever they meet
+        if isinstance(error, Refused) or is_out_of_memory(error):
+            raise
+        message = f"does not describe a component that can be built ({one_line(error)[:300]})"
+        raise refuse(str(folder), message, "download the folder again") from error
 
 
 def load_transformer(folder: Path, dtype: torch.dtype, device: str) -> ACEStepTransformer2DModel:
@@ -110,7 +133,8 @@ def load_weights(
         if differences:
             raise refuse(
                 str(file),
-                f"the weights do not fit {type(model).__name__}: {'; '.join(differences)}",
+                f"the weights do not fit {type(model).__name__}: {'; '.join(differences[:20])}"
+                + (f" and {len(differences) - 20:,} more" if len(differences) > 20 else ""),
                 "use the config.json that belongs to this file, or download both again",
             )
         weights = {name: tensors.get_tensor(name).to(dtype) for name in names}

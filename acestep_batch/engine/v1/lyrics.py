@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from acestep_batch.problems import Problem, Refused, refuse
 from .limits import LYRIC_LANGUAGES
 from .lyric_cleaning import clean_line
 from .lyric_language import detect_language
+
+LIBRARIES = ("py3langid", "num2words", "pypinyin", "cutlet", "fugashi", "unidic-lite", "hangul-romanize")
+"""What a line's language and words follow from: another version can change the tokens, and with them the song."""
 
 _STRUCTURE_TAG = re.compile(r"\[.*?\]")
 _START = "[START]"
@@ -46,6 +50,11 @@ def prepare_line(line: str, lyrics_language: str | None = None) -> tuple[str, st
         detected = detect_language(line)
         language = detected if detected in LYRIC_LANGUAGES else "en"
     return language, clean_line(line, language)
+
+
+def library_versions() -> dict[str, str]:
+    """The installed version of each of ``LIBRARIES``. Raises importlib.metadata.PackageNotFoundError."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 def lyric_problems(lyrics: str, lyrics_language: str | None = None) -> list[Problem]:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 
-from acestep_batch.engine.base import Decoding, DenoisedSong, RenderedSong, SongRequest, StepCallback
+from acestep_batch.engine.base import (
+    ENGINE_VERSION,
+    Decoding,
+    DenoisedSong,
+    RenderedSong,
+    SongRequest,
+    StepCallback,
+)
+from acestep_batch.engine.made_on import made_on
 from acestep_batch.engine.v1.autoencoder import MusicDecoder
 from acestep_batch.engine.v1.batching import branches, model_calls, sampling_key
 from acestep_batch.engine.v1.conditioning import Conditioner, LyricTokenizer
@@ -34,12 +42,13 @@ class V1Engine:
         files: Sequence[dict[str, Any]] = (),
         revision: str | None = None,
         commit: str | None = None,
+        lyric_libraries: Mapping[str, str] | None = None,
         strict: bool = False,
     ) -> None:
         """Take components that are on one device, in one dtype, in evaluation mode.
 
-        ``files``, ``revision`` and ``commit`` say where the weights came from, for the record. ``strict`` keeps to
-        kernels that give the same bits every time.
+        ``files``, ``revision`` and ``commit`` say where the weights came from, ``lyric_libraries`` which versions made
+        the lyrics' tokens: for the record. ``strict`` keeps to kernels that give the same bits every time.
         """
         self.label = label
         self._transformer = transformer
@@ -49,7 +58,9 @@ class V1Engine:
         self._device, self._dtype = transformer.device, transformer.dtype
         self._offloading = False
         self._compiled = compile_transformer
-        self._source = {"revision": revision, "commit": commit, "files": list(files)}
+        self._source: dict[str, Any] = {"revision": revision, "commit": commit, "files": list(files)}
+        self._source["lyric_libraries"] = dict(lyric_libraries or {})
+        self._made_on = made_on(self._device, self.threads)
         self.strict = strict
         on_cuda = transformer.device.type == "cuda"
         # Two threads on one CPU only share its cores, and cuBLAS repeats its bits on one stream alone.
@@ -114,13 +125,21 @@ class V1Engine:
         ]
 
     def describe(self) -> dict[str, Any]:
-        """Device, dtype, whether the transformer is compiled, and where the weights came from."""
+        """Device, dtype, whether the transformer is compiled, what else decides the bits, and the weights' source."""
         return {
+            "engine_version": ENGINE_VERSION,
             "device": str(self._device),
             "dtype": str(self._dtype).removeprefix("torch."),
             "compiled": self._compiled,
+            "strict": self.strict,
+            "made_on": dict(self._made_on),
             **self._source,
         }
+
+    @property
+    def threads(self) -> int:
+        """CPU threads that share the work of a layer."""
+        return torch.get_num_threads()
 
     def peak_memory_bytes(self) -> int | None:
         """Peak CUDA memory since the last call; None on devices that do not count it."""

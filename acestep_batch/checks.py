@@ -1,0 +1,194 @@
+"""Every file of a run or sweep held against its records; reads only, renders nothing, needs no weights and no torch.
+
+What nothing is promised about is left out: logs, locks, kept latents (which are only used whole) and ``superseded/``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from acestep_batch.execute import run_records, sweep_records
+from acestep_batch.ledger import SEAL, latest, ledger_files, read_ledger
+from acestep_batch.outputs.audio_files import file_sha256
+from acestep_batch.outputs.records import json_text
+from acestep_batch.preflight import CELLS
+from acestep_batch.problems import Refused, one_line, refuse
+from acestep_batch.run_folder import RUN_FILE, key_of
+from acestep_batch.run_plan import PLAN, read_plan
+from acestep_batch.seals import broken_seals, read_sealed, record_sha256
+from acestep_batch.song_checks import BROKEN, CHANGED, RESUME, CheckedSong, Finding, check_song, unreadable
+from acestep_batch.summary import stale_summaries
+
+
+@dataclass(slots=True)
+class CheckedRun:
+    """A run's folder, or one cell of a sweep."""
+
+    folder: Path
+    cell: str
+    """Empty outside of a sweep."""
+    findings: list[Finding] = field(default_factory=list)
+    songs: list[CheckedSong] = field(default_factory=list)
+    skipped_rows: int = 0
+    """Rows of the manifest that were recorded as invalid."""
+
+
+def check_folder(folder: Path) -> list[CheckedRun]:
+    """Check a run, or all cells of a sweep; the sweep's own files come first, as a run without songs.
+
+    Raises:
+        Refused: the folder is neither.
+    """
+    if (folder / CELLS).is_dir():
+        cells = [check_run(cell, cell.name) for cell in sorted((folder / CELLS).iterdir()) if cell.is_dir()]
+        sweep = CheckedRun(folder, "")
+        sweep.findings += _run_file(folder)
+        exact = all(_same_software(run.folder, run.songs) for run in cells)
+        with suppress(Refused, OSError):  # which is a cell's own finding
+            sweep.findings += _summary(folder, sweep_records(folder), exact)
+        return [sweep, *cells]
+    if not any((folder / name).exists() for name in (RUN_FILE, PLAN)) and not ledger_files(folder):
+        raise refuse(str(folder), "is no run's folder", "give one such as outputs/demo/v0001")
+    return [check_run(folder)]
+
+
+def check_run(folder: Path, cell: str = "") -> CheckedRun:
+    """Check one run's folder. Nothing is raised: what cannot be read is a finding."""
+    run = CheckedRun(folder, cell)
+    run.findings += _run_file(folder)
+    run.findings += [Finding("", name, fault, RESUME) for name, fault in broken_seals(folder).items()]
+    run.findings += _ledger_lines(folder)
+    try:
+        records = latest(read_ledger(folder).records)
+    except OSError as error:
+        run.findings.append(Finding("", "records.jsonl", f"cannot be read ({error.strerror or error})"))
+        return run
+    try:
+        plan = read_plan(folder)
+    except Refused as refused:
+        run.findings += [Finding("", PLAN, each.message, RESUME) for each in refused.problems]
+        plan = []
+        run.songs = [CheckedSong(song_id, None, each) for song_id, each in records.items() if each.get("identity")]
+    else:
+        run.songs = [CheckedSong(each.song.song_id, each, records.get(each.song.song_id)) for each in plan]
+        run.skipped_rows = sum(record.get("identity") is None for record in records.values())
+    for song in run.songs:
+        try:
+            run.findings += list(check_song(song, folder))
+        except BROKEN as error:
+            run.findings.append(Finding(song.song_id, PLAN, f"cannot be used ({one_line(error)})", RESUME))
+    run.findings += _environments(folder, records)
+    run.findings += _strays(folder, run.songs)
+    if plan:
+        run.findings += _summary(folder, run_records(folder, plan), _same_software(folder, run.songs))
+    return run
+
+
+def _run_file(folder: Path) -> Iterator[Finding]:
+    remedy = "take it from a copy of the run"
+    try:
+        content = read_sealed(folder / RUN_FILE)
+        if content["key"] != key_of(content["facts"]):
+            yield Finding("", RUN_FILE, "its key is not that of its facts", remedy)
+    except FileNotFoundError:
+        yield Finding("", RUN_FILE, "is missing", remedy)
+    except BROKEN as error:
+        yield Finding("", RUN_FILE, unreadable(error), remedy)
+
+
+def _ledger_lines(folder: Path) -> Iterator[Finding]:
+    """Lines that are not exactly what was appended."""
+    for file in ledger_files(folder):
+        try:
+            *lines, rest = file.read_bytes().split(b"\n")
+        except OSError:
+            continue  # told by who needs its records
+        for number, line in enumerate(lines, 1):
+            if not _is_sealed(line):
+                remedy = "delete that line, and resume the run"
+                yield Finding(_id_in(line), f"{file.name} line {number}", CHANGED, remedy)
+        if rest:
+            message = "ends within a line, which a crash tore or somebody cut off"
+            yield Finding(_id_in(rest), f"{file.name} line {len(lines) + 1}", message, RESUME)
+
+
+def _is_sealed(line: bytes) -> bool:
+    try:
+        record = json.loads(line)
+        is_plain = line == json_text(record).encode("utf-8")
+        return is_plain and record.pop(SEAL) == record_sha256(record) and "id" in record
+    except BROKEN:
+        return False
+
+
+def _id_in(line: bytes) -> str:
+    """The song that a damaged line was about, as far as it can be made out."""
+    match = re.search(rb'"id":\s*"((?:[^"\\]|\\.)*)"', line)
+    return match[1].decode("utf-8", "replace") if match else ""
+
+
+def _environments(folder: Path, records: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """The files that say what the songs were made on."""
+    known: dict[tuple[str, str], str] = {}
+    for song_id, record in records.items():
+        known.setdefault(_environment_of(record), song_id)
+    for (name, sha256), song_id in sorted(known.items()):
+        about = f"it says what {song_id} was made on"
+        remedy = "take it from a copy of the run"
+        path = folder / Path(name).name
+        try:
+            if not path.is_file():
+                yield Finding("", name, f"is missing; {about}", remedy)
+            elif file_sha256(path) != sha256:
+                yield Finding("", name, f"{CHANGED}; {about}", remedy)
+        except OSError as error:
+            yield Finding("", name, f"cannot be read ({error.strerror or error}); {about}", remedy)
+
+
+def _environment_of(record: Mapping[str, Any]) -> tuple[str, str]:
+    """The name and the sha256 of the file that says what a song was made on."""
+    environment = record.get("environment")
+    if not isinstance(environment, Mapping):
+        return "environment.json", ""
+    return str(environment.get("file")), str(environment.get("sha256"))
+
+
+def _strays(folder: Path, songs: Sequence[CheckedSong]) -> Iterator[Finding]:
+    """Files among the audio that no record knows."""
+    known = {
+        folder / f"{entry['path']}{ending}" for song in songs for entry in song.entries for ending in ("", ".json")
+    }
+    for path in sorted((folder / "audio").rglob("*")):
+        if path.is_file() and path not in known:
+            name = path.relative_to(folder).as_posix()
+            yield Finding("", name, "is in no record", "move it away; resume does so where it stands in a song's way")
+
+
+def _summary(folder: Path, records: Sequence[Mapping[str, Any]], exact: bool) -> Iterator[Finding]:
+    remedy = "resume the run, which writes it again from the records"
+    try:
+        for name, fault in stale_summaries(folder, records, exact).items():
+            yield Finding("", name, fault, remedy)
+    except BROKEN as error:
+        yield Finding("", "summary.csv", f"cannot be made from the records ({one_line(error)})", remedy)
+
+
+def _same_software(folder: Path, songs: Sequence[CheckedSong]) -> bool:
+    """Whether the run was made with the libraries installed here that write the summary, so that its bytes agree."""
+    names = {_environment_of(song.record)[0] for song in songs if song.record is not None}
+    here = {name: importlib.metadata.version(name) for name in ("pandas", "pyarrow")}
+    for name in names:
+        try:
+            packages = json.loads((folder / Path(name).name).read_bytes())["packages"]
+            if any(packages[library] != version for library, version in here.items()):
+                return False
+        except BROKEN:
+            continue
+    return True

@@ -1,0 +1,62 @@
+"""Checks a configuration folder of the user's own before Hydra reads it: its files are data, and nothing more."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from acestep_batch.manifest_rows import LARGEST_TEXT_BYTES, read_text
+from acestep_batch.plain_yaml import load_yaml
+from acestep_batch.problems import Problem, Refused, refuse
+
+_MOST_FILES = 1_000
+_PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
+_REMEDY = "check indentation and quotes near this line"
+
+
+def check_config_folder(folder: Path, shipped: Path) -> None:
+    """Refuse a folder whose YAML files could do more than give values.
+
+    Hydra imports modules that a file's ``hydra.searchpath`` names, and builds what ``hydra.callbacks`` and
+    ``hydra.job_logging`` name. Nothing of it has an effect on a run, so that files say no more of it than
+    ``shipped``, the product's own config.yaml.
+
+    Raises:
+        Refused: there is no such folder, or every problem of its files.
+    """
+    if not folder.is_dir():
+        raise refuse(f"--config-dir {folder}", "there is no such folder", "check the path")
+    files = sorted(islice(folder.rglob("*.yaml"), _MOST_FILES + 1))
+    if len(files) > _MOST_FILES:
+        raise refuse(f"--config-dir {folder}", f"holds more than {_MOST_FILES:,} files", "give a folder of its own")
+    allowed = load_yaml(read_text(shipped, str(shipped)), str(shipped), _REMEDY)["hydra"]
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            text = read_text(file, str(file), LARGEST_TEXT_BYTES)
+            content = load_yaml(text, str(file), _REMEDY)
+        except Refused as refused:
+            problems.extend(refused.problems)
+            continue
+        if _speaks_to_hydra(text, content, allowed):
+            problems.append(Problem(str(file), "sets something of hydra, which has no effect on a run", "leave it out"))
+    if problems:
+        raise Refused(problems)
+
+
+def _speaks_to_hydra(text: str, content: Any, allowed: Any) -> bool:
+    if any("hydra" in package for package in _PACKAGE.findall(text)):
+        return True
+    if not isinstance(content, dict):
+        return False
+    if any(str(key).startswith("hydra") and (key, value) != ("hydra", allowed) for key, value in content.items()):
+        return True
+    defaults = content.get("defaults")
+    named = (
+        [word for each in defaults for word in (each if isinstance(each, dict) else [each])]
+        if isinstance(defaults, list)
+        else []
+    )
+    return any("hydra" in str(word) for word in named)

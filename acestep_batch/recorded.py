@@ -1,0 +1,104 @@
+"""A song as its record tells it: the row typed again, and how it was made; knows no files and no plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from acestep_batch.engine.checkpoint import LYRIC_VOCAB
+from acestep_batch.outputs.formats import ALL_FORMATS, AudioFormat
+from acestep_batch.plan import Song
+from acestep_batch.problems import Problem, Refused, one_line, refuse
+from acestep_batch.schema import PARAMETERS, SONG, Generation
+
+_REMEDY = "take the record from a copy of the run"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One song with one of its files, from the record beside the file or in its tags."""
+
+    song: Song
+    identity: str
+    engine: Mapping[str, Any]
+    """As ``Engine.describe`` gave it."""
+    device: str
+    """As torch names it."""
+    dtype: str
+    model_files: Mapping[str, str]
+    """The sha256 of every file of the model, by name."""
+    sample_rate: int
+    """In Hz."""
+    micro_batch: int
+    """Songs that were denoised together."""
+    rungs: tuple[str, ...]
+    encoding: AudioFormat
+    encoder: str | None
+    """Which library wrote the file."""
+    pcm_sha256: str
+
+
+def recorded_song(sidecar: Mapping[str, Any], where: str) -> Recorded:
+    """Read a record.
+
+    Raises:
+        Refused: it does not describe a song; names every parameter that is wrong.
+    """
+    song = song_of_row(sidecar, where)
+    try:
+        record = dict(sidecar["record"])
+        engine, file = dict(record["engine"]), dict(record["file"])
+        kind = (str(file["format"]), str(file["subtype"]))
+        encoding = next(each for each in ALL_FORMATS if (each.name, each.subtype) == kind)
+        return Recorded(
+            song=song,
+            identity=str(record["identity"]),
+            engine=engine,
+            device=str(engine["device"]),
+            dtype=str(engine["dtype"]),
+            model_files=files_by_name(engine["files"]),
+            sample_rate=PARAMETERS["output"]["sample_rate"].parse(record["sample_rate"]),
+            micro_batch=int(record["micro_batch"]),
+            rungs=tuple(map(str, record["rungs"])),
+            encoding=encoding,
+            encoder=file.get("encoder"),
+            pcm_sha256=str(file["pcm_sha256"]),
+        )
+    except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        raise refuse(where, f"is no record of a song ({one_line(error)})", _REMEDY) from error
+
+
+def files_by_name(files: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The sha256 of a model's files as ``Engine.describe`` lists them, by names that say nothing of the machine."""
+    return {_name(str(each["path"])): str(each["sha256"]) for each in files}
+
+
+def _name(path: str) -> str:
+    return LYRIC_VOCAB if Path(path).is_absolute() else path
+
+
+def song_of_row(row: Mapping[str, Any], where: str) -> Song:
+    """The song of a record's row, with every parameter in its type and range.
+
+    Raises:
+        Refused: with every parameter that is missing or wrong.
+    """
+    values: dict[str, Any] = {}
+    problems = []
+    for name, parameter in SONG.items():
+        try:
+            values[name] = parameter.parse(row[name])
+        except KeyError:
+            problems.append(Problem(f"{where}, {name}", "is missing", _REMEDY))
+        except ValueError as error:
+            problems.append(Problem(f"{where}, {name}", str(error), _REMEDY))
+    seeds = values.get("actual_seeds")
+    if "actual_seeds" in values and not (isinstance(seeds, tuple) and len(seeds) == 1):
+        problems.append(Problem(f"{where}, actual_seeds", f"is {seeds}, not the one seed of a song", _REMEDY))
+    if problems:
+        raise Refused(problems)
+    song_id = str(row.get("id", ""))
+    (seed,) = values["actual_seeds"]
+    return Song(0, song_id, song_id, where, 1, 1, seed, None, Generation(**values), {})
