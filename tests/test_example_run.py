@@ -1,4 +1,4 @@
-"""The committed run of the embedded model sounds as it did: bit for bit where it was made, else in the tier it names."""
+"""The committed run of the embedded model sounds as it did: bit for bit where it was made, else in a named tier."""
 
 from __future__ import annotations
 
