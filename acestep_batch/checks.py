@@ -8,8 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,10 @@ from acestep_batch.outputs.records import json_text
 from acestep_batch.preflight import CELLS
 from acestep_batch.problems import Refused, one_line, refuse
 from acestep_batch.run_folder import RUN_FILE, key_of
-from acestep_batch.run_plan import PLAN, read_plan
+from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
 from acestep_batch.seals import broken_seals, read_sealed, record_sha256
 from acestep_batch.song_checks import BROKEN, CHANGED, RESUME, CheckedSong, Finding, check_song, unreadable
-from acestep_batch.summary import stale_summaries
+from acestep_batch.summary import SUMMARY, stale_summaries
 
 
 @dataclass(slots=True)
@@ -51,8 +50,10 @@ def check_folder(folder: Path) -> list[CheckedRun]:
         sweep = CheckedRun(folder, "")
         sweep.findings += _run_file(folder)
         exact = all(_same_software(run.folder, run.songs) for run in cells)
-        with suppress(Refused, OSError):  # which is a cell's own finding
+        try:
             sweep.findings += _summary(folder, sweep_records(folder), exact)
+        except (Refused, OSError):
+            sweep.findings += _summary_unknown("the damaged files of a cell")
         return [sweep, *cells]
     if not any((folder / name).exists() for name in (RUN_FILE, PLAN)) and not ledger_files(folder):
         raise refuse(str(folder), "is no run's folder", "give one such as outputs/demo/v0001")
@@ -64,17 +65,20 @@ def check_run(folder: Path, cell: str = "") -> CheckedRun:
     run = CheckedRun(folder, cell)
     run.findings += _run_file(folder)
     run.findings += [Finding("", name, fault, RESUME) for name, fault in broken_seals(folder).items()]
-    run.findings += _ledger_lines(folder)
     try:
-        records = latest(read_ledger(folder).records)
+        ledger = read_ledger(folder)
     except OSError as error:
         run.findings.append(Finding("", "records.jsonl", f"cannot be read ({error.strerror or error})"))
         return run
+    run.findings += _ledger_lines(folder, {problem.where for problem in ledger.damaged})
+    records = latest(ledger.records)
+    plan: list[PlannedSong] | None
     try:
         plan = read_plan(folder)
     except Refused as refused:
-        run.findings += [Finding("", PLAN, each.message, RESUME) for each in refused.problems]
-        plan = []
+        others = (each for each in refused.problems if Path(each.where).name != RUN_FILE)  # which has been told
+        run.findings += [Finding("", PLAN, each.message, RESUME) for each in others]
+        plan = None
         run.songs = [CheckedSong(song_id, None, each) for song_id, each in records.items() if each.get("identity")]
     else:
         run.songs = [CheckedSong(each.song.song_id, each, records.get(each.song.song_id)) for each in plan]
@@ -86,7 +90,9 @@ def check_run(folder: Path, cell: str = "") -> CheckedRun:
             run.findings.append(Finding(song.song_id, PLAN, f"cannot be used ({one_line(error)})", RESUME))
     run.findings += _environments(folder, records)
     run.findings += _strays(folder, run.songs)
-    if plan:
+    if plan is None:
+        run.findings += _summary_unknown(PLAN)
+    else:
         run.findings += _summary(folder, run_records(folder, plan), _same_software(folder, run.songs))
     return run
 
@@ -103,15 +109,12 @@ def _run_file(folder: Path) -> Iterator[Finding]:
         yield Finding("", RUN_FILE, unreadable(error), remedy)
 
 
-def _ledger_lines(folder: Path) -> Iterator[Finding]:
-    """Lines that are not exactly what was appended."""
+def _ledger_lines(folder: Path, unusable: Collection[str]) -> Iterator[Finding]:
+    """Lines that are not exactly what was appended, and those that are ``unusable``, by file and number."""
     for file in ledger_files(folder):
-        try:
-            *lines, rest = file.read_bytes().split(b"\n")
-        except OSError:
-            continue  # told by who needs its records
+        *lines, rest = file.read_bytes().split(b"\n")
         for number, line in enumerate(lines, 1):
-            if not _is_sealed(line):
+            if not _is_sealed(line) or f"{file}:{number}" in unusable:
                 remedy = "delete that line, and resume the run"
                 yield Finding(_id_in(line), f"{file.name} line {number}", CHANGED, remedy)
         if rest:
@@ -178,6 +181,10 @@ def _summary(folder: Path, records: Sequence[Mapping[str, Any]], exact: bool) ->
             yield Finding("", name, fault, remedy)
     except BROKEN as error:
         yield Finding("", "summary.csv", f"cannot be made from the records ({one_line(error)})", remedy)
+
+
+def _summary_unknown(without: str) -> list[Finding]:
+    return [Finding("", name, f"cannot be checked without {without}", RESUME) for name in SUMMARY]
 
 
 def _same_software(folder: Path, songs: Sequence[CheckedSong]) -> bool:

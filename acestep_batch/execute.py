@@ -28,10 +28,13 @@ from acestep_batch.summary import SummaryFiles
 
 log = logging.getLogger("acestep_batch")
 
+MOST_KEPT = 100
+"""Records of each kind that are kept in memory, to be shown at the end; all of them are on the disk."""
+
 
 @dataclass(slots=True)
 class RunResult:
-    """How a run ended: what this process made, in the order in which songs finished."""
+    """How a run ended, and what this process made."""
 
     folder: Path
     songs: int = 0
@@ -39,20 +42,30 @@ class RunResult:
     done_before: int = 0
     """Songs of the run that needed nothing."""
     records: list[Mapping[str, Any]] = field(default_factory=list)
+    """In the order in which songs finished: the first MOST_KEPT that were made, and the first that failed."""
+    made: int = 0
+    failed: int = 0
+    """Songs that failed and rows that were skipped."""
+    skipped: int = 0
+    """Rows that were."""
     exit_code: int | None = None
     """Why it ended early: the exit code of an interrupt."""
     stale_summary: str = ""
     """Why the summary, or the sweep's, does not hold all records."""
 
     @property
-    def failed(self) -> int:
-        """Songs that failed and rows that were skipped."""
-        return sum(record["status"] != "ok" for record in self.records)
-
-    @property
     def not_tried(self) -> int:
         """Songs that the end of the run came before."""
-        return self.songs - sum("seed" in record for record in self.records)
+        return self.songs - self.made - (self.failed - self.skipped)
+
+    def count(self, record: Mapping[str, Any]) -> None:
+        """Take in what became of a song or a row."""
+        is_made = record["status"] == "ok"
+        self.made += is_made
+        self.failed += not is_made
+        self.skipped += "seed" not in record
+        if (self.made if is_made else self.failed) <= MOST_KEPT:
+            self.records.append(record)
 
 
 def execute(
@@ -85,7 +98,7 @@ def execute(
 
         def keep(record: Mapping[str, Any]) -> None:
             append_record(folder, shard, {**record, "environment": known})
-            result.records.append(record)
+            result.count(record)
             for each in (summary, sweep_summary):
                 if each is not None:
                     each.changed()

@@ -6,15 +6,38 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
+from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.outputs.records import append_jsonl
 from acestep_batch.problems import Problem
+from acestep_batch.schema import SONG
 from acestep_batch.seals import record_sha256
 from acestep_batch.shard import Shard
 
 SEAL = "line_sha256"
 """The last key of every line: the sha256 of the line's JSON without it."""
+
+
+_PLAIN: tuple[type, ...] = (str, int, float, bool, NoneType)
+_LIST: tuple[type, ...] = (list,)
+_WHOLE: tuple[type, ...] = (int, NoneType)
+_NUMBER: tuple[type, ...] = (int, float, NoneType)
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    **{
+        name: {"int": _WHOLE, "float": _NUMBER, "bool": (bool, NoneType)}.get(each.kind, _PLAIN)
+        for name, each in SONG.items()
+    },
+    **dict.fromkeys(
+        ("index", "take", "seed", "frames", "model_calls", "micro_batch", "clipped_samples", "pid"), _WHOLE
+    ),
+    **dict.fromkeys(("peak_memory_bytes", "peak_process_bytes"), _WHOLE),
+    **dict.fromkeys(("duration_s", "seconds", "text_s", "diffusion_s", "decode_s"), _NUMBER),
+    **dict.fromkeys(("files", "audio", "notes", "rungs", "actual_seeds", "oss_steps"), _LIST),
+    "environment": (dict, NoneType),
+}
+"""Types of a record's values, by key; the others are texts, numbers, truth values or null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +77,7 @@ def read_ledger(folder: Path) -> Ledger:
     damaged: list[Problem] = []
     for file in ledger_files(folder):
         time = ""
-        lines = file.read_bytes().split(b"\n")
+        lines = read_plain_file(file).split(b"\n")
         for number, line in enumerate(lines, 1):
             record = _opened(line)
             if record is not None:
@@ -76,7 +99,31 @@ def _opened(line: bytes) -> Mapping[str, Any] | None:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(record, dict) or "id" not in record:
+    try:
+        own = record.pop(SEAL, None)
+        return record if own == record_sha256(record) and _is_record(record) else None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    own = record.pop(SEAL, None)
-    return record if own == record_sha256(record) else None
+
+
+def _is_record(record: Mapping[str, Any]) -> bool:
+    """Whether a line holds what this product writes. Raises LookupError and others where something is missing.
+
+    Whoever knows the seal can write a line, and what is told by it is looked for on the disk and put into tables.
+    """
+    for name, value in record.items():
+        kinds = _KINDS.get(name, _PLAIN)
+        if type(value) not in kinds or (kinds is _WHOLE and value is not None and abs(value) >= 2**63):
+            return False
+        if kinds is _LIST and name != "audio" and any(type(each) not in _PLAIN for each in value):
+            return False
+    if not isinstance(record["id"], str) or record["status"] not in ("ok", "failed"):
+        return False
+    if record["status"] == "failed":
+        return isinstance(record["error"], str)
+    return bool(record["audio"]) and isinstance(record["identity"], str) and all(map(_is_file, record["audio"]))
+
+
+def _is_file(file: Mapping[str, Any]) -> bool:
+    texts = [file[name] for name in ("path", "format", "file_sha256", "pcm_sha256")]
+    return all(isinstance(text, str) and "\0" not in text for text in texts)

@@ -10,6 +10,7 @@ from typing import Any
 from acestep_batch.identity import changed_facts
 from acestep_batch.outputs.audio_files import decoded, file_sha256
 from acestep_batch.outputs.output_path import unique_targets
+from acestep_batch.outputs.plain_files import check_plain_file
 from acestep_batch.record import shown_path
 from acestep_batch.run_plan import PlannedSong, batches_of, with_duplicates
 
@@ -137,6 +138,7 @@ def files_reason(record: Mapping[str, Any], folder: Path) -> str:
     for file in record["audio"]:
         path = folder / str(file["path"])
         try:
+            check_plain_file(path)
             if file_sha256(path) != file["file_sha256"] and decoded(path)[0] != file["pcm_sha256"]:
                 return f"{file['path']}: its samples are not those that were written"
         except FileNotFoundError:

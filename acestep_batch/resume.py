@@ -8,19 +8,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import yaml
-
 from acestep_batch.compose import Run, build_run
 from acestep_batch.hardware import detect, profile_for
 from acestep_batch.hydra_config import composer
+from acestep_batch.outputs.plain_files import read_plain_file
+from acestep_batch.plain_yaml import load_yaml
 from acestep_batch.preflight import CELLS, manifest_path
-from acestep_batch.problems import one_line, refuse
-from acestep_batch.run_folder import RUN_FILE, Command, read_run_file, same_command
+from acestep_batch.problems import Problem, Refused, one_line, refuse
+from acestep_batch.reading import truth
+from acestep_batch.run_folder import RUN_FILE, Command, read_run_file, refuse_links, same_command
 from acestep_batch.run_plan import read_plan
 from acestep_batch.session import Cell, Place, run_cells, run_layers, typed_run
 
+ALLOWED = "output.allow_outside=true"
+_LEAVES = "output.allow_outside"
+_PUT_BACK = "put it back, or start a new version"
+_LARGEST_CONFIG_BYTES = 4 * 2**20
+
 HELP = """\
-python -m acestep_batch resume FOLDER [--explain] [--as-planned] [shard=I/N]
+python -m acestep_batch resume FOLDER [--explain] [--as-planned] [shard=I/N] [output.allow_outside=true]
 
 Finishes a run or a sweep: makes the songs that are missing, failed or damaged, and touches no other.
 The manifest is read again, so that an edited row is made again (what it had before moves to
@@ -29,6 +35,8 @@ superseded/). A song counts as done only if its audio is there and its samples a
   --explain      say which songs would be made, and why; make nothing
   --as-planned   take the songs as they were planned, whatever manifest and configuration are now
   shard=I/N      make every N-th micro-batch only, beside other processes
+  output.allow_outside=true   needed again for a run that was started with it: a run's folder can
+                 come from anybody, and what it says alone leads nowhere else
 """
 
 
@@ -41,7 +49,7 @@ def run(words: Sequence[str], conf: Path, manifests: Path) -> int:
     """Carry the verb out; ``conf`` and ``manifests`` are the product's own folders."""
     parser = _Parser(prog="python -m acestep_batch resume", add_help=False, allow_abbrev=False)
     parser.add_argument("folder", nargs="?")
-    parser.add_argument("shard", nargs="?")
+    parser.add_argument("words", nargs="*")
     parser.add_argument("--explain", action="store_true")
     parser.add_argument("--as-planned", action="store_true")
     parser.add_argument("--help", "-h", action="store_true")
@@ -51,20 +59,40 @@ def run(words: Sequence[str], conf: Path, manifests: Path) -> int:
         return 0
     if flags.folder is None:
         raise refuse("resume", "names no folder", "such as `python -m acestep_batch resume outputs/demo/v0001`")
-    if flags.shard is not None and not flags.shard.startswith("shard="):
-        raise refuse(f"resume {flags.shard}", "is not shard=I/N", "`python -m acestep_batch resume --help`")
-    shard = None if flags.shard is None else flags.shard.removeprefix("shard=")
+    for word in flags.words:
+        if word != ALLOWED and not word.startswith("shard="):
+            message = f"is neither shard=I/N nor {ALLOWED}"
+            raise refuse(f"resume {word}", message, "`python -m acestep_batch resume --help`")
+    shard = next((word.removeprefix("shard=") for word in flags.words if word != ALLOWED), None)
     folder = Path(flags.folder).resolve()
     command = same_command(folder)
+    refuse_links(folder)
     described = read_run_file(folder) or {}
     if described.get("kind") == "cell":
         raise refuse(str(folder), "is one cell of a sweep", f"resume the sweep: {folder.parent.parent}")
     if flags.as_planned:
-        return _as_planned(folder, command, flags.explain, shard, manifests)
-    return _again(folder, command, flags.explain, [] if shard is None else [f"shard={shard}"], conf, manifests)
+        return _as_planned(folder, command, flags.explain, shard, manifests, may_leave=ALLOWED in flags.words)
+    extra = [] if shard is None else [f"shard={shard}"]
+    return _again(folder, command, flags.explain, extra, conf, manifests, may_leave=ALLOWED in flags.words)
 
 
-def _again(folder: Path, command: Command, explain: bool, extra: Sequence[str], conf: Path, manifests: Path) -> int:
+def _check_leave(folder: Path, leaves: bool, may_leave: bool) -> None:
+    """Refuse a run that may write outside of its folder, unless whoever resumes it says so."""
+    if leaves and not may_leave:
+        message = "its run may write to other folders (output.allow_outside)"
+        raise refuse(str(folder), message, f"if that is meant: python -m acestep_batch resume {folder} {ALLOWED}")
+
+
+def _again(
+    folder: Path,
+    command: Command,
+    explain: bool,
+    extra: Sequence[str],
+    conf: Path,
+    manifests: Path,
+    *,
+    may_leave: bool,
+) -> int:
     """Compose the command once more, from the directory where it was typed."""
     if not Path(command.directory).is_dir():
         message = f"the directory of its command is gone: {command.directory}"
@@ -77,6 +105,7 @@ def _again(folder: Path, command: Command, explain: bool, extra: Sequence[str], 
         layers, common = opened.sweep([*_lasting(command), *extra], command.multirun, profile_for(machine)[0])
         for other in _later_commands(folder, command):
             layers += opened.sweep([*_lasting(other), *extra], True, profile_for(machine)[0])[0]
+        _check_leave(folder, any(truth(each.config["output"]["allow_outside"]) for each in layers), may_leave)
         manifest = manifest_path(typed_run(layers[0]), manifests)
         if manifest is not None and not manifest.exists():
             raise refuse(
@@ -102,7 +131,9 @@ def _later_commands(folder: Path, first: Command) -> list[Command]:
     )
 
 
-def _as_planned(folder: Path, command: Command, explain: bool, shard: str | None, manifests: Path) -> int:
+def _as_planned(
+    folder: Path, command: Command, explain: bool, shard: str | None, manifests: Path, *, may_leave: bool
+) -> int:
     """Take configuration and songs from the folder alone."""
     cells = folder / CELLS
     is_sweep = cells.is_dir()
@@ -110,6 +141,7 @@ def _as_planned(folder: Path, command: Command, explain: bool, shard: str | None
     folders = [each for each in sorted(cells.iterdir()) if (each / RUN_FILE).is_file()] if is_sweep else [folder]
     for each in folders:
         run, own = _stored_run(each, shard), read_run_file(each)
+        _check_leave(folder, run.output.allow_outside or bool(own and own["facts"].get(_LEAVES)), may_leave)
         found.append(Cell(run, each.name if is_sweep else "", own["facts"] if own else {}, tuple(read_plan(each))))
     place = Place(command, Path(found[0].run.output.root), folder.parent.name, {}, "run", True, folder)
     return run_cells(found, place, detect(), manifests, (), explain)
@@ -123,11 +155,16 @@ def _stored_run(folder: Path, shard: str | None) -> Run:
     """
     file = folder / "config.yaml"
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        config = load_yaml(read_plain_file(file, _LARGEST_CONFIG_BYTES).decode("utf-8"), str(file), _PUT_BACK)
         values = {**config, "resume": True, "shard": shard, "dry_run": False}
-        return build_run(values, config["generation"], {}, None, {}, _no_presets)
-    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, RecursionError) as error:
-        raise refuse(str(file), f"cannot be read ({one_line(error)})", "put it back, or start a new version") from error
+        base = dict(config["generation"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise refuse(str(file), f"cannot be read ({one_line(error)})", _PUT_BACK) from error
+    try:
+        return build_run(values, base, {}, None, {}, _no_presets)
+    except Refused as refused:
+        wrong = [Problem(f"{file}: {each.where}", each.message, each.remedy or _PUT_BACK) for each in refused.problems]
+        raise Refused(wrong) from refused
 
 
 def _no_presets(name: str) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,12 +14,15 @@ from typing import Any
 from acestep_batch.lock import LOCKS, held
 from acestep_batch.outputs.atomic import make_folder
 from acestep_batch.outputs.folders import claim_version, run_folder, versions
+from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.outputs.records import json_text
-from acestep_batch.problems import Problem, Refused, refuse
+from acestep_batch.problems import Problem, Refused, one_line, refuse
 from acestep_batch.seals import write_sealed
 
 RUN_FILE = "run.json"
 
+_KINDS = ("run", "sweep", "cell")
+_LARGEST_RUN_FILE_BYTES, _MOST_WORDS = 4 * 2**20, 1_000
 _SOUND_SECTIONS = ("generation", "model", "manifest", "output")
 _PLACE_KEYS = ("output.root", "generation.device_id")
 """Where the folder lies and which of equal GPUs works on it is no part of what it is."""
@@ -60,14 +63,29 @@ def read_run_file(folder: Path) -> dict[str, Any] | None:
     """What a folder says about itself; None where it is no run's folder. Raises Refused for a damaged file."""
     file = folder / RUN_FILE
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(read_plain_file(file, _LARGEST_RUN_FILE_BYTES))
+        _check(found)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise refuse(str(file), f"cannot be read ({error})", "put it back, or start a new version") from error
-    if not isinstance(found, dict) or not isinstance(found.get("facts"), dict):
-        raise refuse(str(file), "is not a run's own file", "put it back, or start a new version")
-    return found
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        message = f"is not the run's own file as it was written ({one_line(error)})"
+        raise refuse(str(file), message, "put it back, or start a new version") from error
+    return dict(found)
+
+
+def _check(found: Mapping[str, Any]) -> None:
+    """Raise ValueError, or LookupError or TypeError, for what this product never wrote."""
+    if found["kind"] not in _KINDS or found["key"] != key_of(found["facts"]):
+        raise ValueError("kind or key is wrong")
+    command, swept = found["command"], found.get("swept", {})
+    texts = [*command["overrides"], command["config_name"], command["directory"], *swept, *swept.values()]
+    texts += [] if command["config_dir"] is None else [command["config_dir"]]
+    if not isinstance(command["overrides"], list) or not isinstance(command["multirun"], bool):
+        raise ValueError("the command is none")
+    if len(texts) > _MOST_WORDS:
+        raise ValueError(f"the command has more than {_MOST_WORDS:,} words")
+    if any(not isinstance(text, str) or "\0" in text for text in texts):
+        raise ValueError("the command or the swept values are no texts")
 
 
 def find_version(root: Path, name: str, facts: Mapping[str, Any], kind: str, resume: bool | None) -> Path | None:
@@ -80,6 +98,7 @@ def find_version(root: Path, name: str, facts: Mapping[str, Any], kind: str, res
         Refused: nothing to resume.
     """
     parent = run_folder(root, name)
+    _refuse_link(parent)
     if resume is False or not parent.is_dir():
         return None
     others: list[tuple[Path, Mapping[str, Any]]] = []
@@ -88,6 +107,7 @@ def find_version(root: Path, name: str, facts: Mapping[str, Any], kind: str, res
         if own is None or own.get("kind") != kind:
             continue
         if own.get("key") == key_of(facts):
+            refuse_links(version)
             return version
         others.append((version, own["facts"]))
     if resume and others:
@@ -103,9 +123,10 @@ def open_version(
     Raises:
         Refused: nothing to resume, or the folder cannot be made.
     """
+    parent = run_folder(root, name)
+    _refuse_link(parent)
     if resume is False:
         return _described(claim_version(root, name), facts, command, kind)
-    parent = run_folder(root, name)
     try:
         make_folder(parent)
     except OSError as error:
@@ -146,6 +167,33 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def refuse_links(folder: Path) -> None:
+    """Refuse a run's folder that holds a link, or a junction of Windows: what is written below it must stay there.
+
+    ``output.root`` and what lies above it may be links; that is the choice of whoever gives it.
+    """
+    waiting = [folder]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                path = Path(entry.path)
+                _refuse_link(path)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink() or _is_junction(path):
+        message = "is a link, and nothing below output.root is written through one"
+        raise refuse(str(path), message, "put the files themselves there, or give their folder as output.root=")
+
+
+def _is_junction(path: Path) -> bool:
+    """Windows' other kind of link, which Python knows from 3.12 on."""
+    known: Callable[[Path], bool] | None = getattr(os.path, "isjunction", None)
+    return known is not None and known(path)
+
+
 def _nothing_to_resume(newest: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> Refused:
     what = Problem(
         "resume=true",
@@ -164,17 +212,14 @@ def same_command(folder: Path) -> Command:
     found = read_run_file(folder)
     if found is None:
         raise refuse(str(folder), "is no run's folder", "give one such as outputs/demo/v0001")
-    try:
-        command = found["command"]
-        return Command(
-            tuple(map(str, command["overrides"])),
-            bool(command["multirun"]),
-            command["config_dir"],
-            str(command["config_name"]),
-            str(command["directory"]),
-        )
-    except (LookupError, TypeError) as error:
-        raise refuse(str(folder / RUN_FILE), f"does not hold the command ({error})") from error
+    command = found["command"]
+    return Command(
+        tuple(command["overrides"]),
+        command["multirun"],
+        command["config_dir"],
+        command["config_name"],
+        command["directory"],
+    )
 
 
 def command_here(overrides: Sequence[str], multirun: bool, config_dir: str | None, config_name: str) -> Command:

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from types import NoneType
 from typing import Any
 
+from acestep_batch.outputs.formats import FORMAT_NAMES
+from acestep_batch.outputs.names import safe_name
 from acestep_batch.outputs.output_path import OutputTarget
+from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.outputs.records import json_text
+from acestep_batch.parameter import shown
 from acestep_batch.plan import Song
-from acestep_batch.problems import refuse
+from acestep_batch.problems import one_line, refuse
+from acestep_batch.run_folder import read_run_file
 from acestep_batch.schema import SONG, Generation
 
 PLAN = "plan.jsonl"
+AUDIO = "audio"
+"""Folder of the audio files of a run."""
+
+_IDENTITY = re.compile("[0-9a-f]{64}")
+_LONGEST_STEM_BYTES = 220
+_SONG_TYPES: Mapping[str, tuple[type, ...]] = {
+    "index": (int,), "id": (str,), "song_id": (str,), "place": (str,), "take": (int,), "takes": (int,), "seed": (int,),
+    "preset": (str, NoneType), "requested": (dict,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +76,78 @@ def read_plan(folder: Path) -> list[PlannedSong]:
     """
     file = folder / PLAN
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")  # and not at every line end that Unicode knows
-        return [_planned(json.loads(line), folder) for line in lines if line]
+        lines = read_plain_file(file).decode("utf-8").split("\n")  # and not at every line end that Unicode knows
+        may_leave = _may_leave(folder)
+        plan = [_planned(json.loads(line), folder, may_leave) for line in lines if line]
+        _check_ids(plan)
+        return plan
     except FileNotFoundError:
         raise refuse(str(folder), f"holds no {PLAN}", "give the folder of a run, such as outputs/demo/v0001") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        message = f"is not the plan that was written ({type(error).__name__}: {error})"
+        message = f"is not the plan that was written ({one_line(error)})"
         raise refuse(str(file), message, "repeat the run's command, which makes a new version") from error
 
 
-def _planned(line: Mapping[str, Any], folder: Path) -> PlannedSong:
+def _may_leave(folder: Path) -> bool:
+    """Whether the run was allowed to write outside of its folder."""
+    own = read_run_file(folder)
+    return own is not None and own["facts"].get("output.allow_outside") is True
+
+
+def _planned(line: Mapping[str, Any], folder: Path, may_leave: bool) -> PlannedSong:
+    """One line of a plan. Raises ValueError and others for what no plan of this product holds.
+
+    Files are written, moved and looked for where a plan says; it must not lead anywhere else, whoever wrote it.
+    """
     values = dict(line["song"])
     generation = {name: SONG[name].parse(value) for name, value in values["generation"].items()}
-    song = Song(**{**values, "generation": Generation(**generation), "notes": tuple(values["notes"])})
-    files = OutputTarget(folder / str(line["folder"]), str(line["stem"]), tuple(line["formats"]))
-    if not (
-        isinstance(line["facts"], dict)
-        and isinstance(line["batch"], int | None)
-        and isinstance(line["same_as"], str | None)
-    ):
-        raise TypeError("facts, batch or same_as are of another kind")
-    return PlannedSong(song, files, line["facts"], str(line["identity"]), line["batch"], line["same_as"])
+    song = Song(**{**values, "generation": Generation(**generation), "notes": tuple(map(_text, values["notes"]))})
+    for name, kind in _SONG_TYPES.items():
+        if type(getattr(song, name)) not in kind:
+            raise ValueError(f"song.{name} is {shown(getattr(song, name))}")
+    if song.index < 1 or song.generation.actual_seeds != (song.seed,) or not f"{song.id}{song.song_id}".isprintable():
+        raise ValueError(f"song {song.song_id!r} has an impossible place, seed or name")
+    stem, formats, facts, batch, same_as = (line[name] for name in ("stem", "formats", "facts", "batch", "same_as"))
+    if not isinstance(stem, str) or safe_name(stem) != stem or len(stem.encode("utf-8")) > _LONGEST_STEM_BYTES:
+        raise ValueError(f"stem {shown(stem)} is no file name")
+    if not isinstance(formats, list) or not formats or not set(formats) <= set(FORMAT_NAMES):
+        raise ValueError(f"formats {shown(formats)} are none of {', '.join(FORMAT_NAMES)}")
+    if not isinstance(facts, dict) or not all(name.isprintable() for name in facts):
+        raise ValueError("facts are no names and values")
+    if not isinstance(line["identity"], str) or not _IDENTITY.fullmatch(line["identity"]):
+        raise ValueError(f"identity {shown(line['identity'])} is no sha256")
+    if not (batch is None or (type(batch) is int and batch >= 0)) or not isinstance(same_as, str | None):
+        raise ValueError(f"batch {shown(batch)} or same_as {shown(same_as)} is impossible")
+    files = OutputTarget(_audio_folder(folder, line["folder"], may_leave), stem, tuple(formats))
+    return PlannedSong(song, files, facts, line["identity"], batch, same_as)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{shown(value)} is no text")
+    return value
+
+
+def _audio_folder(folder: Path, given: object, may_leave: bool) -> Path:
+    """The folder that a plan names: ``audio`` or one below it, or where the run may leave its folder any other."""
+    if not isinstance(given, str) or "\0" in given:
+        raise ValueError(f"folder {shown(given)} is no folder")
+    windows = PureWindowsPath(given)  # its rules see every kind of separator and root
+    if windows.anchor and may_leave and Path(given).is_absolute() and ".." not in windows.parts:
+        return Path(given)
+    if windows.anchor or windows.parts[:1] != (AUDIO,) or any(safe_name(part) != part for part in windows.parts):
+        raise ValueError(f"folder {shown(given)} lies outside the run's {AUDIO}")
+    return folder.joinpath(*windows.parts)
+
+
+def _check_ids(plan: Sequence[PlannedSong]) -> None:
+    """Raise ValueError where songs share an id, or one shares the audio of a song that is not its own."""
+    own = {each.song.song_id: each for each in plan}
+    if len(own) != len(plan):
+        raise ValueError("two songs have one id")
+    for each in plan:
+        if each.same_as is not None and (each.same_as not in own or own[each.same_as].same_as is not None):
+            raise ValueError(f"{each.song.song_id} has the audio of {shown(each.same_as)}")
 
 
 def is_same_plan(one: Sequence[PlannedSong], other: Sequence[PlannedSong]) -> bool:

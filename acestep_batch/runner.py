@@ -186,7 +186,7 @@ def _written(job: Job, planned: PlannedSong, attempt: Attempt, outcome: Outcome,
     """The song's files; where only writing fails, what was denoised is kept."""
     if attempt.error:
         return outcome
-    written = write_song(outcome, planned.files, job.output, facts)
+    written = write_song(outcome, planned.files, job.output, facts, job.folder)
     if not written.error:
         if planned.song.song_id in job.saved:
             drop_latents(job.folder, planned)

@@ -13,6 +13,9 @@ from acestep_batch.outputs.records import json_text, write_json
 SEALS = "seals.json"
 """The sha256 of files that are written with a run's plan, by name; sealed itself."""
 
+SEALED = ("config.yaml", "overrides.yaml", "manifest.jsonl", "plan.jsonl")
+"""Those files."""
+
 _SEAL = "seal_sha256"
 """The last key of a file that is sealed in itself: the sha256 of its JSON without it."""
 
@@ -46,20 +49,27 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 
 def write_seals(folder: Path, texts: Mapping[str, str]) -> None:
-    """Seal files of a folder by their names and texts, which are, or are about to be, written there as UTF-8."""
-    seals = {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in texts.items()}
+    """Seal files of a folder by their texts, which are, or are about to be, written there as UTF-8, by name.
+
+    Raises KeyError for one of ``SEALED`` that is missing.
+    """
+    seals = {name: hashlib.sha256(texts[name].encode("utf-8")).hexdigest() for name in SEALED}
     write_sealed(folder / SEALS, seals, replace=True)
 
 
 def broken_seals(folder: Path) -> dict[str, str]:
-    """What is wrong with the sealed files of a folder, by name: damaged, missing, or the list of seals itself."""
+    """What is wrong with the sealed files of a folder, by name; without their seals, nothing is known of any."""
+    fault = ""
     try:
         seals = read_sealed(folder / SEALS)
+        fault = "" if seals.keys() == set(SEALED) else _WRONG
     except FileNotFoundError:
-        return {SEALS: "is missing"}
+        fault = "is missing"
     except (OSError, ValueError, RecursionError) as error:
-        return {SEALS: _WRONG if isinstance(error, ValueError) else f"cannot be read ({error})"}
-    found = {name: _fault(folder / name, str(sha256)) for name, sha256 in seals.items()}
+        fault = f"cannot be read ({error})" if isinstance(error, OSError) else _WRONG
+    if fault:
+        return {SEALS: fault, **dict.fromkeys(SEALED, f"cannot be checked without {SEALS}")}
+    found = {name: _fault(folder / name, str(seals[name])) for name in SEALED}
     return {name: fault for name, fault in found.items() if fault}
 
 

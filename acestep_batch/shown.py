@@ -138,16 +138,16 @@ def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> N
         columns = ("cell", *_SONG_COLUMNS) if in_sweep else (*_SONG_COLUMNS, "file")
         title = f"model: {', '.join(labels) or 'none'}"
         print_table(out, columns, [[line[column] for column in columns] for line in lines], title)
-    if len(records) > _ROWS_SHOWN:
-        print_line(out, f"... and {len(records) - _ROWS_SHOWN:,} more")
+    made, all_failed = sum(result.made for result in results), sum(result.failed for result in results)
+    if made + all_failed > len(lines):
+        print_line(out, f"... and {made + all_failed - len(lines):,} more")
     for record in failed[:_ROWS_SHOWN]:
         print_line(out, f"failed: {record['id']}: {record['error']}")
-    made = len(records) - len(failed)
     missed = sum(result.not_tried for result in results)
     before = sum(result.done_before for result in results)
     rest = f", {missed} not tried" if missed else ""
     rest += f", {before} done before" if before else ""
-    print_line(out, f"{made} {'song' if made == 1 else 'songs'} made, {len(failed)} failed{rest}")
+    print_line(out, f"{made} {'song' if made == 1 else 'songs'} made, {all_failed} failed{rest}")
     print_line(out, f"folder:  {folder}")
     print_line(out, f"summary: {folder / 'summary.csv'}")
 

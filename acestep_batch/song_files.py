@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -26,10 +27,12 @@ from acestep_batch.schema import Output
 log = logging.getLogger(__name__)
 
 
-def write_song(outcome: Outcome, target: OutputTarget, output: Output, engine: Mapping[str, Any]) -> Outcome:
+def write_song(
+    outcome: Outcome, target: OutputTarget, output: Output, engine: Mapping[str, Any], folder: Path
+) -> Outcome:
     """Write the files of a rendered song; what goes wrong becomes its failure.
 
-    ``engine`` are the engine's facts, for the record.
+    ``engine`` are the engine's facts, for the record; ``folder`` is the run's.
     """
     rendered = outcome.rendered
     if rendered is None:
@@ -38,6 +41,7 @@ def write_song(outcome: Outcome, target: OutputTarget, output: Output, engine: M
         return replace(outcome, error=reason)
     files: list[WrittenFile] = []
     try:
+        _check_place(target.folder, folder)
         files.extend(_write_files(outcome, rendered, target, output, engine))
     except FileExistsError:
         reason = "could not be written: a file of that name has appeared"
@@ -47,6 +51,12 @@ def write_song(outcome: Outcome, target: OutputTarget, output: Output, engine: M
         reason = f"could not be written: {one_line(error)}"
         return replace(outcome, files=tuple(files), error=reason, is_unwritten=True)
     return replace(outcome, files=tuple(files))
+
+
+def _check_place(place: Path, folder: Path) -> None:
+    """Raise OSError where a folder of the run has become a link that leads out of it since the run began."""
+    if place.is_relative_to(folder) and not place.resolve().is_relative_to(folder.resolve()):
+        raise OSError(errno.ELOOP, "a link that leads elsewhere has taken the folder's place", str(place))
 
 
 def _write_files(
@@ -91,6 +101,7 @@ def share_song(record: Mapping[str, Any], twin: PlannedSong, folder: Path) -> di
         return line
     files = []
     try:
+        _check_place(twin.files.folder, folder)
         for given in record["audio"]:
             path = twin.files.path(str(given["format"]))
             source = folder / str(given["path"])

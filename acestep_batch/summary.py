@@ -27,6 +27,8 @@ _RUNS = re.compile(
     (?=[=+\-@＝＋－＠])                                                         # what makes a formula of it""",
     re.VERBOSE,
 )
+SUMMARY = ("summary.csv", "summary.parquet")
+"""The files of a summary."""
 _OFTEN = 0.05
 """The largest share of a run's time that rewriting its summary may take."""
 
@@ -40,7 +42,8 @@ _TYPES |= dict.fromkeys(("duration_s", "seconds", "text_s", "diffusion_s", "deco
 
 def summary_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Records as a table, a row for each song; a column has one type in every run: text, unless named above."""
-    table = pd.DataFrame.from_records([_flat(record) for record in records])
+    rows = [_flat(record) for record in records]
+    table = pd.DataFrame.from_records(rows, columns=None if rows else ["id", "status"])  # a file must have a header
     return table.astype({name: _TYPES.get(str(name), "string") for name in table})
 
 
@@ -100,10 +103,8 @@ class SummaryFiles:
 
 def _contents(table: pd.DataFrame) -> dict[str, bytes]:
     """The summary's files, by name."""
-    return {
-        "summary.csv": inert(table).to_csv(index=False).encode("utf-8"),
-        "summary.parquet": table.to_parquet(index=False),
-    }
+    csv, parquet = SUMMARY
+    return {csv: inert(table).to_csv(index=False).encode("utf-8"), parquet: table.to_parquet(index=False)}
 
 
 def stale_summaries(folder: Path, records: Iterable[Mapping[str, Any]], exact: bool) -> dict[str, str]:

@@ -79,12 +79,12 @@ def run(words: Sequence[str]) -> int:
     if flags.files_only + (flags.against is not None) + (flags.sample is not None) > 1:
         raise refuse("verify", "--files-only, --against and --sample exclude each other", "give one of them")
     place = weights_place("verify", flags.words)
-    folder = Path(flags.folder).resolve()
+    folder = Path(flags.folder)
     checked = check_folder(folder)
     if flags.files_only:
         report, code = checked_report(folder, checked, "files against records"), None
     elif flags.against is not None:
-        other = Path(flags.against).resolve()
+        other = Path(flags.against)
         report, code = checked_report(folder, checked, f"songs against {other}"), None
         compare_runs(report, checked, check_folder(other), flags.strict)
     else:

@@ -55,6 +55,13 @@ def finished(tmp_path_factory):
     return folder / "songs" / "v0001" / "audio"
 
 
+@pytest.fixture
+def copied(cli, finished):
+    """The song as wav, in a copy of the run as ``RUN``."""
+    shutil.copytree(finished.parent, RUN)
+    return RUN / "audio" / "0001_a_1.wav"
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_one_file_alone_says_how_it_was_made_and_is_made_again_to_the_bit(cli, finished, tmp_path, name):
     alone = tmp_path / f"somewhere.{name}"
@@ -97,8 +104,8 @@ def test_the_record_beside_a_file_counts_only_if_it_is_the_files(cli):
     assert "the record beside it, 0002_b_2.flac.json" in cli("inspect", str(second))[1]
 
 
-def test_samples_that_are_not_the_recorded_ones_are_told(cli):
-    path = made(cli)
+def test_samples_that_are_not_the_recorded_ones_are_told(cli, copied):
+    path = copied
     audio, rate = read_audio(path)
     record = read_record(path)
     write_audio(path, audio * 0.9, rate, audio_format("wav", "pcm16"))
@@ -121,8 +128,8 @@ def test_a_song_from_a_micro_batch_is_made_again_alone_and_expected_so(cli):
     assert "numerical for       2 and 1 song in the micro-batch" in out
 
 
-def test_other_weights_cannot_be_told_and_another_parameter_differs(cli):
-    path = made(cli)
+def test_other_weights_cannot_be_told_and_another_parameter_differs(cli, copied):
+    path = copied
     forge(RUN, "a", lambda sidecar: sidecar["record"]["engine"]["files"][0].update(sha256="0" * 64))
     code, out, err = cli("inspect", str(path), "--rerun")
     assert code == 2
@@ -136,8 +143,8 @@ def test_other_weights_cannot_be_told_and_another_parameter_differs(cli):
     assert "EXPECTED bit-identical" in out
 
 
-def test_json_holds_the_record_and_what_was_found(cli):
-    path = made(cli)
+def test_json_holds_the_record_and_what_was_found(cli, copied):
+    path = copied
     code, out, _ = cli("inspect", str(path), "--rerun", "--json")
     found = json.loads(out)
     assert (code, found["exit_code"], found["samples_as_recorded"]) == (0, 0, True)
@@ -145,8 +152,8 @@ def test_json_holds_the_record_and_what_was_found(cli):
     assert found["rerun"]["reached"] == "bit-identical"
 
 
-def test_text_that_would_steer_the_terminal_is_shown_as_it_is_written(cli):
-    path = made(cli)
+def test_text_that_would_steer_the_terminal_is_shown_as_it_is_written(cli, copied):
+    path = copied
     record = read_record(path) | {"prompt": "\x1b[31mred\x07", "lyrics": "one\rtwo"}
     audio, rate = read_audio(path)
     alone = Path("alone.wav")
@@ -159,9 +166,9 @@ def test_text_that_would_steer_the_terminal_is_shown_as_it_is_written(cli):
     assert "\x1b" not in out
 
 
-def test_a_file_that_says_nothing_or_nonsense_is_refused(cli, tmp_path):
+def test_a_file_that_says_nothing_or_nonsense_is_refused(cli, copied, tmp_path):
     bare = tmp_path / "bare.wav"
-    write_audio(bare, read_audio(made(cli))[0], 48_000, audio_format("wav", "pcm16"))
+    write_audio(bare, read_audio(copied)[0], 48_000, audio_format("wav", "pcm16"))
     (tmp_path / "text.wav").write_text("no audio", encoding="utf-8")
     nonsense = tmp_path / "nonsense.wav"
     write_audio(nonsense, read_audio(bare)[0], 48_000, audio_format("wav", "pcm16"))

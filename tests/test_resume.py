@@ -301,7 +301,9 @@ def test_outside_files_of_one_name_are_both_kept(cli, tmp_path):
     cli(*outside)
     before = {path.read_bytes() for path in tmp_path.glob("[xy]/one.wav")}
     write("rock")
-    cli("resume", str(RUN))
+    code, _, err = cli("resume", str(RUN))
+    assert (code, "its run may write to other folders" in err) == (2, True)
+    assert cli("resume", str(RUN), "output.allow_outside=true")[0] == 0
     assert {path.read_bytes() for path in (RUN / "superseded").rglob("one.wav")} == before
     assert len(before) == 2
 

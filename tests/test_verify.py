@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from faults.damage import Damage, done, findings, is_named, promised_files
 from forgery import change_line, forge
 from sine_engine import SineEngine
 from starved_engine import StarvedEngine
@@ -95,8 +96,7 @@ def test_a_run_is_bit_identical_twice_in_a_row_alone_and_in_its_micro_batches(cl
     assert {path: path.stat().st_mtime_ns for path in Path("outputs").rglob("*")} == before
 
 
-def test_one_changed_byte_of_one_audio_file_is_found_and_the_song_named(cli):
-    made(cli)
+def test_one_changed_byte_of_one_audio_file_is_found_and_the_song_named(cli, copied):
     path = next((RUN / "audio").glob("*_b_*.wav"))
     content = bytearray(path.read_bytes())
     content[4001] ^= 8
@@ -107,8 +107,6 @@ def test_one_changed_byte_of_one_audio_file_is_found_and_the_song_named(cli):
     assert "the record makes its samples again; the file has others" in out
     assert "4 songs: 3 ok, 1 differs" in out
     assert cli("verify", str(RUN), "--files-only")[0] == 1
-    cli("resume", str(RUN))
-    assert cli("verify", str(RUN))[0] == 0
 
 
 def test_one_changed_parameter_is_found_in_the_files_or_if_every_seal_was_made_again_by_rendering(cli, copied):
@@ -126,7 +124,7 @@ def test_one_changed_parameter_is_found_in_the_files_or_if_every_seal_was_made_a
 
 
 def test_a_twin_whose_record_was_forged_is_rendered_by_itself(cli, copied):
-    forge(RUN, "like a", lambda sidecar: sidecar.update(actual_seeds=[9]))
+    forge(RUN, "like a", lambda sidecar: sidecar.update(guidance_scale=3.0))
     code, out, _ = cli("verify", str(RUN), "--format", "json")
     assert code == 1
     assert {name: song["state"] for name, song in songs(out).items()}["a"] == "ok"
@@ -265,7 +263,6 @@ def test_a_sample_is_drawn_by_its_seed_and_whole_companies_are_rendered(cli):
         return {name for name, song in songs(out).items() if song["files"]}
 
     assert len(drawn(0, "5%")) == 2
-    assert drawn(1, "21%") == drawn(1, "3")
     (checked,) = check_folder(RUN)
     companies = companies_of(checked)
     assert len({tuple(map(id, sample(companies, "1", seed))) for seed in range(20)}) == 5
@@ -290,6 +287,10 @@ def test_a_sweep_is_verified_over_its_cells(cli):
     assert code == 0
     assert "4 songs: 4 ok; 4 bit-identical" in out
     assert err.count("loading") == 1
+    for file in promised_files(RUN)[::3]:
+        with done(Damage("delete", file), RUN):
+            assert is_named(file, findings(RUN)), file
+    assert findings(RUN) == []
     cell = sorted((RUN / "cells").iterdir())[1]
     (cell / "config.yaml").write_text("x", encoding="utf-8")
     code, out, _ = cli("verify", str(RUN), "--files-only")

@@ -21,7 +21,6 @@ from acestep_batch.ledger import latest, read_ledger
 from acestep_batch.outputs.audio_files import decoded
 
 from .cases import Workspace
-from .children import PATIENCE_S
 from .crew import Crew
 from .folders import run_folders, stable
 from .report import Job, Size, Trial
@@ -146,7 +145,7 @@ def _run(space: Workspace, there: Surroundings, place: Path) -> list[str]:
             )  # fmt: skip
             if there.is_killed and number == 0:
                 _kill_at_first_record(process, root)
-            code = process.wait(PATIENCE_S)
+            code = process.wait(600)
         if code not in (0, -signal.SIGKILL if there.is_killed and number == 0 else 0):
             failures.append(f"ended with {code}: {said.read_text('utf-8', 'replace')[-300:]}")
     return failures

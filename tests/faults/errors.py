@@ -18,7 +18,7 @@ from .report import Job, Size, Trial
 from .syscalls import Call, Do, why_not
 
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EMFILE)
-CONTROLS = 60
+CONTROLS = 120
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,11 +164,16 @@ def _files(root: Path) -> list[Path]:
 
 
 def _superseded(version: Path) -> Counter[tuple[str, str]]:
+    """Files that were set aside. Copies of what is there again do not count.
+
+    As long as a run has no record, a file may be a song whose record is lost, and is kept.
+    """
     found: Counter[tuple[str, str]] = Counter()
     for folder in version.rglob(SUPERSEDED):
         for path in _files(folder):
-            inside = path.relative_to(folder)
-            found[str(Path(*inside.parts[1:])), file_sha256(path)] += 1
+            inside = Path(*path.relative_to(folder).parts[1:])
+            if _content(path) != _content(folder.parent / inside):
+                found[str(inside), file_sha256(path)] += 1
     return found
 
 

@@ -97,7 +97,7 @@ def _writer(files: Files | Prepare) -> Prepare:
 _LINE = re.compile(
     r"(error|warning|note|lint|slow|failed): |\.\.\. and [\d,]+ more|[\d,]+ problems$|nothing was rendered$"
 )
-_REMEDY = re.compile(r" -> |; allowed: | \(did you mean ")
+_REMEDY = re.compile(r" -> |; allowed: | \(did you mean |: was .*, is now ")
 
 
 def complaints(case: Case, outcome: Outcome) -> list[str]:

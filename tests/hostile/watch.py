@@ -29,7 +29,8 @@ _CONNECTING = frozenset({"socket.connect", "socket.bind", "socket.getaddrinfo", 
 _IMPORT = "importlib._bootstrap"
 _EXPECTED = {
     **dict.fromkeys(("exec", "code.__new__", "marshal.loads", "ctypes.dlopen"), (_IMPORT,)),
-    "compile": (_IMPORT, "traceback"),  # which parses lines of the program's own to underline them
+    # They parse lines of the program to underline them, and headers of arrays as literals; nothing of it runs.
+    "compile": (_IMPORT, "traceback", "numpy.lib._format_impl", "numpy.lib.format"),
     "pickle.find_class": ("py3langid.langid",),  # whose own model is a pickle
 }
 """Events that come of the program itself, each with the modules that cause them."""
