@@ -16,7 +16,8 @@ from acestep_batch.ledger import append_record, latest, read_ledger
 from acestep_batch.lock import run_lock
 from acestep_batch.plan import Song
 from acestep_batch.preflight import CELLS, Preflight
-from acestep_batch.record import Outcome, failed_row, ledger_line
+from acestep_batch.problems import Problem
+from acestep_batch.record import WITHDRAWN, Outcome, failed_row, ledger_line, withdrawn_row
 from acestep_batch.run_folder import read_run_file
 from acestep_batch.run_plan import PLAN, PlannedSong, batches_of, read_plan
 from acestep_batch.run_work import Opened, open_work
@@ -50,6 +51,10 @@ class RunResult:
     """Rows that were."""
     exit_code: int | None = None
     """Why it ended early: the exit code of an interrupt."""
+    set_aside: int = 0
+    """Files that gave way and lie in superseded/ now."""
+    broken_off: Problem | None = None
+    """Why it ended early: a file of the run's own that could not be written."""
     stale_summary: str = ""
     """Why the summary, or the sweep's, does not hold all records."""
 
@@ -92,25 +97,28 @@ def execute(
     """
     with run_lock(folder, shard), _log_file(folder / f"run{'' if shard is None else f'-{shard.index}'}.log"):
         opened = open_work(checked, folder, shard)
-        result = RunResult(folder, len(opened.mine), opened.work.finished)
+        result = RunResult(folder, len(opened.mine), opened.work.finished, set_aside=len(opened.set_aside))
         summary = SummaryFiles(folder, lambda: run_records(folder, opened.work.plan))
         known = keep_environment(folder, environment)
 
-        def keep(record: Mapping[str, Any]) -> None:
+        def write(record: Mapping[str, Any]) -> None:
             append_record(folder, shard, {**record, "environment": known})
+
+        def keep(record: Mapping[str, Any]) -> None:
+            write(record)
             result.count(record)
             for each in (summary, sweep_summary):
                 if each is not None:
                     each.changed()
 
         _log_preflight(checked)
-        if shard is None or shard.index == 1:
-            for row in checked.rows:
-                if row.problems:
-                    log.warning("row %s skipped: %s", row.row.id, "; ".join(map(str, row.problems)))
-                    keep(failed_row(row))
         try:
+            if shard is None or shard.index == 1:
+                _skip(checked, opened, result, write)
             _render(checked, opened, folder, load, watch, stop, keep)
+        except OSError as error:  # a full disk, a lost folder: what is finished stays
+            where, why = str(error.filename or folder), error.strerror or str(error)
+            result.broken_off = Problem(where, why, "what is finished stays: mend it, and resume the run")
         except KeyboardInterrupt:
             result.exit_code = stop.code
             log.warning("interrupted: %d of %d songs not tried", result.not_tried, result.songs)
@@ -119,6 +127,24 @@ def execute(
             if sweep_summary is not None:
                 result.stale_summary = sweep_summary.write() or result.stale_summary
     return result
+
+
+def _skip(checked: Preflight, opened: Opened, result: RunResult, write: Callable[[Mapping[str, Any]], None]) -> None:
+    """Record the rows that are skipped, unless that is recorded, and take back what is so no more."""
+    before = {
+        row_id: record
+        for row_id, record in opened.records.items()
+        if record.get("identity") is None and WITHDRAWN not in record
+    }
+    for row in checked.rows:
+        if row.problems:
+            line = failed_row(row)
+            log.warning("row %s skipped: %s", row.row.id, "; ".join(map(str, row.problems)))
+            if before.pop(row.row.id, {}).get("error") != line["error"]:
+                write(line)
+            result.count(line)
+    for row_id in before.keys() - {each.song.song_id for each in opened.work.plan}:
+        write(withdrawn_row(row_id))
 
 
 def _render(
@@ -140,6 +166,12 @@ def _render(
         if twin not in opened.work.todo:
             for each in twins.pop(twin):
                 keep(share_song(opened.records[twin], each, folder))
+    for song_id, earlier in opened.work.moved.items():
+        if song_id in opened.mine:
+            record = share_song(opened.records[earlier], by_id[song_id], folder, opened.set_aside)
+            keep(record)
+            for each in twins.pop(song_id, ()):
+                keep(share_song(record, each, folder))
     job = _job(checked, opened, folder)
     with watch([by_id[song_id].song for song_id in by_id if song_id in opened.mine]) as watcher:
 
@@ -181,7 +213,7 @@ def run_records(folder: Path, plan: Sequence[PlannedSong]) -> list[Mapping[str, 
         record = records.pop(each.song.song_id, None)
         if record is not None and record.get("identity") == each.identity:
             found.append({**record, "index": each.song.index, "same_as": each.same_as})
-    return [*found, *(record for record in records.values() if record.get("identity") is None)]
+    return [*found, *(each for each in records.values() if each.get("identity") is None and WITHDRAWN not in each)]
 
 
 def sweep_records(folder: Path) -> list[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ Only this module and hydra_overrides import Hydra or OmegaConf; nothing of their
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ from acestep_batch.config_files import check_config_folder
 from acestep_batch.hydra_overrides import PRESET_FILE, canonical, check_overrides, first_line
 from acestep_batch.parameter import did_you_mean
 from acestep_batch.problems import Problem, Refused, refuse
-from acestep_batch.schema import GROUPS, PARAMETERS, SECTIONS, TEXT_FILES
+from acestep_batch.schema import GROUPS, PARAMETERS, SECTIONS, SONG_NAMES, TEXT_FILES
 
 MOST_CELLS = 10_000
 """Of a sweep: each takes a tenth of a second to check, and a folder."""
@@ -53,7 +54,7 @@ class Layers:
     """Song parameters (and text files) given on the command line."""
     overrides: tuple[str, ...]
     swept: Mapping[str, str]
-    """Values of this cell for the swept keys, as given; empty outside a sweep."""
+    """Values of this cell for the swept keys, the same however they were typed; empty outside a sweep."""
     own: frozenset[str]
     """Song parameters that a preset or profile of the user's own sets; the shipped ones' do not count."""
     shipped_presets: frozenset[str]
@@ -139,19 +140,20 @@ class Composer:
         plain = [override for override, each in zip(overrides, parsed, strict=True) if not each.is_sweep_override()]
         axes = [
             [
-                (word.partition("=")[0].lstrip("+"), each.get_key_element(), value)
+                (each.get_key_element(), value)
                 for value in itertools.islice(each.sweep_string_iterator(), MOST_CELLS + 1)
             ]
-            for word, each in zip(typed, parsed, strict=True)
+            for each in parsed
             if each.is_sweep_override()
         ]
         if math.prod(map(len, axes)) > MOST_CELLS:
             raise refuse("-m", f"asks for more than {MOST_CELLS:,} cells", "sweep over fewer values at once")
         cells: list[Layers] = []
         for chosen in itertools.product(*axes):
-            swept = {word: value for word, _, value in chosen}
             try:
-                cells.append(self._layers([*plain, *(f"{key}={value}" for _, key, value in chosen)], swept, auto_hw))
+                cells.append(
+                    self._layers([*plain, *(f"{key}={value}" for key, value in chosen)], dict(chosen), auto_hw)
+                )
             except Refused as refused:
                 problems.extend(problem for problem in refused.problems if problem not in problems)
         if problems:
@@ -234,7 +236,7 @@ class Composer:
             preset_file=config[PRESET_FILE],
             command_line={name: config["generation"][name] for name in names},
             overrides=tuple(overrides),
-            swept=dict(swept),
+            swept={_swept_name(key): _swept_value(config, key, given) for key, given in swept.items()},
             own=frozenset(own),
             shipped_presets=shipped,
             load_preset=self.load_preset,
@@ -259,6 +261,24 @@ class Composer:
     def options(self, group: str) -> list[str]:
         """The choices of a group, shipped ones and the user's own."""
         return list(GlobalHydra.instance().config_loader().get_group_options(group))
+
+
+def _swept_name(key: str) -> str:
+    """What a sweep calls a key: the parameter's name, or its short one; the group's."""
+    name = key.lstrip("+").removeprefix("generation.")
+    return next((alias for alias, full in SONG_NAMES.items() if full == name and alias != name), name)
+
+
+def _swept_value(config: Mapping[str, Any], key: str, given: str) -> str:
+    """A cell's value of a key as text: the composed one, for the words of the command line have quotes."""
+    section, _, name = key.rpartition(".")
+    values = config if not section else config.get(section)
+    value = values.get(name) if isinstance(values, Mapping) else None
+    if value is None or isinstance(value, Mapping):  # a group, or null
+        return given
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _preset_names(overrides: Sequence[str]) -> tuple[str, ...]:

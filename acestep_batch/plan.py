@@ -220,8 +220,8 @@ def songs_of(
             continue
         seeds = seeds_of(checked.settings, checked.row.id)
         drawn = stored_seeds.get(checked.row.id, ())
-        if checked.settings.values["actual_seeds"] == RANDOM and len(drawn) == len(seeds):
-            seeds = drawn
+        if checked.settings.values["actual_seeds"] == RANDOM and drawn:
+            seeds = take_seeds(drawn[0], len(seeds))
         effective, notes = target.effective(checked.settings)
         preset = checked.settings.preset or "+".join(run.presets) or None
         for take, seed in enumerate(seeds, 1):

@@ -113,6 +113,12 @@ def failed_row(checked: CheckedRow) -> dict[str, Any]:
     }
 
 
+def withdrawn_row(row_id: str) -> dict[str, Any]:
+    """The line of a row that was skipped before, and that is not in the manifest any more, or is valid now."""
+    error = "no longer skipped"
+    return {"index": None, "id": row_id, "row": row_id, "status": "failed", "error": error, WITHDRAWN: True, **_maker()}
+
+
 def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
     """One line about one song for ``records.jsonl``, from which the summary is made."""
     song, rendered = outcome.song, outcome.rendered
@@ -185,6 +191,9 @@ VOLATILE = frozenset(
 )  # fmt: skip
 """Fields of records that two renderings of one song need not share: times, memory, who and where, and the hashes of
 files whose tags hold them. All others must be equal."""
+
+WITHDRAWN = "withdrawn"
+"""The key of a line that only takes back an earlier one."""
 
 OVERLAPPED = "overlapped decode"
 """The rung that changes the sound."""

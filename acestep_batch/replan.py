@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class Work:
     """The songs to be made, by id, each with its reason."""
     dropped: tuple[PlannedSong, ...] = ()
     """Songs of the earlier plan that this one has no more, or not in this form: what is on disk of them gives way."""
+    moved: Mapping[str, str] = field(default_factory=dict)
+    """Those of ``todo`` that need no engine, for they are songs of ``dropped`` under another id: that id of each."""
 
     @property
     def finished(self) -> int:
@@ -72,14 +74,37 @@ def plan_again(
         if all(_unchanged(member, now.get(member.song.song_id)) for member in members)
     }
     batch_of = {member.song.song_id: number for number, members in kept.items() for member in members}
-    done = now.keys() - todo.keys()
+    dropped = tuple(each for each in before if not _unchanged(each, now.get(each.song.song_id)))
+    moved = _moved([now[song_id] for song_id in todo], dropped, records, folder)
+    todo |= {song_id: f"has the audio of {earlier}, which it was before" for song_id, earlier in moved.items()}
+    done = (now.keys() - todo.keys()) | moved.keys()
     plan = with_duplicates([replace(each, batch=batch_of.get(each.song.song_id)) for each in songs], done)
-    rest = [each for each in plan if each.batch is None and each.song.song_id in todo]
+    rest = [each for each in plan if each.batch is None and each.song.song_id in todo.keys() - moved.keys()]
     first_free = max((each.batch for each in before if each.batch is not None), default=-1) + 1
     placed = {each.song.song_id: each for each in _batched(rest, first_free, batching)}
     plan = [placed.get(each.song.song_id, each) for each in plan]
-    dropped = tuple(each for each in before if not _unchanged(each, now.get(each.song.song_id)))
-    return Work(tuple(plan), todo, dropped)
+    own = {each.song.song_id: moved[each.song.song_id] for each in plan
+           if each.same_as is None and each.song.song_id in moved}  # fmt: skip
+    return Work(tuple(plan), todo, dropped, own)
+
+
+def _moved(
+    wanted: Sequence[PlannedSong],
+    dropped: Sequence[PlannedSong],
+    records: Mapping[str, Mapping[str, Any]],
+    folder: Path,
+) -> dict[str, str]:
+    """The finished songs of an earlier plan that are wanted under other ids: a row that moved, or has more takes."""
+    there = {
+        (each.identity, each.files.formats): each.song.song_id
+        for each in dropped
+        if (record := records.get(each.song.song_id)) is not None
+        and record.get("identity") == each.identity
+        and record["status"] == "ok"
+        and not files_reason(record, folder)
+    }
+    found = {each.song.song_id: there.get((each.identity, each.files.formats)) for each in wanted}
+    return {song_id: earlier for song_id, earlier in found.items() if earlier is not None and earlier != song_id}
 
 
 def _with_old_names(songs: Sequence[PlannedSong], old: Mapping[str, PlannedSong]) -> list[PlannedSong]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+from acestep_batch.cells import Cell, Place, typed_run
 from acestep_batch.compose import Run, build_run
 from acestep_batch.hardware import detect, profile_for
 from acestep_batch.hydra_config import composer
@@ -18,7 +20,8 @@ from acestep_batch.problems import Problem, Refused, one_line, refuse
 from acestep_batch.reading import truth
 from acestep_batch.run_folder import RUN_FILE, Command, read_run_file, refuse_links, same_command
 from acestep_batch.run_plan import read_plan
-from acestep_batch.session import Cell, Place, run_cells, run_layers, typed_run
+from acestep_batch.seals import broken_seals
+from acestep_batch.session import run_cells, run_layers
 
 ALLOWED = "output.allow_outside=true"
 _LEAVES = "output.allow_outside"
@@ -140,11 +143,23 @@ def _as_planned(
     found = []
     folders = [each for each in sorted(cells.iterdir()) if (each / RUN_FILE).is_file()] if is_sweep else [folder]
     for each in folders:
-        run, own = _stored_run(each, shard), read_run_file(each)
-        _check_leave(folder, run.output.allow_outside or bool(own and own["facts"].get(_LEAVES)), may_leave)
-        found.append(Cell(run, each.name if is_sweep else "", own["facts"] if own else {}, tuple(read_plan(each))))
+        own = read_run_file(each) or {"facts": {}}
+        _check_seals(each)
+        run = replace(_stored_run(each, shard), swept=own.get("swept", {}))
+        _check_leave(folder, run.output.allow_outside or bool(own["facts"].get(_LEAVES)), may_leave)
+        found.append(Cell(run, each.name if is_sweep else "", own["facts"], tuple(read_plan(each))))
     place = Place(command, Path(found[0].run.output.root), folder.parent.name, {}, "run", True, folder)
     return run_cells(found, place, detect(), manifests, (), explain)
+
+
+def _check_seals(folder: Path) -> None:
+    """Refuse a plan that is not as it was written: with ``--as-planned`` it is all that says what to make."""
+    broken = [
+        Problem(str(folder / name), fault, "take it from a copy, or resume without --as-planned")
+        for name, fault in broken_seals(folder).items()
+    ]
+    if broken:
+        raise Refused(broken)
 
 
 def _stored_run(folder: Path, shard: str | None) -> Run:

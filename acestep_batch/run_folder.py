@@ -69,7 +69,7 @@ def read_run_file(folder: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         message = f"is not the run's own file as it was written ({one_line(error)})"
-        raise refuse(str(file), message, "put it back, or start a new version") from error
+        raise refuse(str(file), message, "put it back, or start a new version with resume=false") from error
     return dict(found)
 
 
@@ -102,14 +102,21 @@ def find_version(root: Path, name: str, facts: Mapping[str, Any], kind: str, res
     if resume is False or not parent.is_dir():
         return None
     others: list[tuple[Path, Mapping[str, Any]]] = []
+    damaged: list[Problem] = []
     for version in versions(parent):
-        own = read_run_file(version)
+        try:
+            own = read_run_file(version)
+        except Refused as refused:
+            damaged += refused.problems
+            continue
         if own is None or own.get("kind") != kind:
             continue
         if own.get("key") == key_of(facts):
             refuse_links(version)
             return version
         others.append((version, own["facts"]))
+    if damaged:  # any of them may be the one that is meant
+        raise Refused(damaged)
     if resume and others:
         raise _nothing_to_resume(*others[0], facts)
     return None

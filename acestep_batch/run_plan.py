@@ -85,7 +85,7 @@ def read_plan(folder: Path) -> list[PlannedSong]:
         raise refuse(str(folder), f"holds no {PLAN}", "give the folder of a run, such as outputs/demo/v0001") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         message = f"is not the plan that was written ({one_line(error)})"
-        raise refuse(str(file), message, "repeat the run's command, which makes a new version") from error
+        raise refuse(str(file), message, "delete that file and resume: the run is planned again") from error
 
 
 def _may_leave(folder: Path) -> bool:

@@ -41,6 +41,8 @@ class Opened:
     """Ids of the songs to be made that are this process's."""
     records: Mapping[str, Mapping[str, Any]]
     """The record that counts for each song that has one."""
+    set_aside: Mapping[Path, Path]
+    """Files that gave way, and where they are now."""
 
 
 def open_work(checked: Preflight, folder: Path, shard: Shard | None) -> Opened:
@@ -56,16 +58,17 @@ def open_work(checked: Preflight, folder: Path, shard: Shard | None) -> Opened:
         work, records = look(checked, folder)
         before, ledger = _stored(folder), read_ledger(folder)
         trust = not ledger.damaged and (bool(ledger.records) or len(ledger_files(folder)) == 0 == len(before))
+        moves: dict[Path, Path] = {}
         if not is_same_plan(before, work.plan):
             if before and not is_alone(folder, shard):  # without a plan, the others wait for this one's
                 raise refuse(str(folder), "its songs have changed while other shards are at work", "wait for them")
-            set_aside(folder, work.dropped, records, trust=trust)
+            moves |= set_aside(folder, work.dropped, records, trust=trust)
             _write_plan(checked, folder, work.plan)
         elif broken_seals(folder) and is_alone(folder, shard):  # by a crash between two of these files, or later
             _write_plan(checked, folder, work.plan)
         mine = frozenset(_mine(work, shard))
-        set_aside(folder, (each for each in work.plan if each.song.song_id in mine), records, trust=trust)
-    return Opened(work, mine, records)
+        moves |= set_aside(folder, (each for each in work.plan if each.song.song_id in mine), records, trust=trust)
+    return Opened(work, mine, records, moves)
 
 
 def look(checked: Preflight, folder: Path) -> tuple[Work, Mapping[str, Mapping[str, Any]]]:

@@ -3,92 +3,26 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from acestep_batch.compose import Run, build_run
+from acestep_batch.cells import Cell, Place, cell_name, facts_of, typed_runs, unchanged
 from acestep_batch.hardware import Machine, torch_build
 from acestep_batch.lock import run_lock
-from acestep_batch.outputs.names import safe_name, shortened
 from acestep_batch.plan import Song
-from acestep_batch.preflight import CELLS, MAX_CELL_CHARS, Preflight, disk_problem, manifest_path, preflight, run_name
+from acestep_batch.preflight import Preflight, disk_problem, manifest_path, preflight, run_name
 from acestep_batch.problems import FAILED, OK, REFUSED, Problem, Refused, refuse
 from acestep_batch.progress import RunConsole, RunProgress, run_progress, watch_rows
-from acestep_batch.run_folder import (
-    Command,
-    differences,
-    find_version,
-    key_facts,
-    key_of,
-    open_cell,
-    open_version,
-    read_run_file,
-)
-from acestep_batch.run_plan import PlannedSong
+from acestep_batch.run_folder import Command, find_version, open_cell
 from acestep_batch.shard import Shard, parse_shard
 from acestep_batch.shown import print_advice, print_dry_run, print_problems, print_refusal, print_results, print_todo
 
 if TYPE_CHECKING:
     from acestep_batch.hydra_config import Layers
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One run of a command: a cell of its sweep, or the whole command."""
-
-    run: Run
-    name: str
-    """Its folder in the sweep; empty for a run."""
-    facts: Mapping[str, Any]
-    """What decides which folder it goes on in."""
-    stored: tuple[PlannedSong, ...] = ()
-    """Its songs as they were planned, where its manifest is not to be read again."""
-
-    def folder(self, place: Path) -> Path:
-        """Its folder in the command's."""
-        return place / CELLS / self.name if self.name else place
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The folder that a command means."""
-
-    command: Command
-    root: Path
-    name: str
-    facts: Mapping[str, Any]
-    kind: str
-    resume: bool | None
-    existing: Path | None
-    """Where it goes on; None where it begins."""
-
-    def open(self) -> Path:
-        """The folder, made now where it does not exist. Raises Refused."""
-        if self.existing is not None:
-            return self.existing
-        return open_version(self.root, self.name, self.facts, self.command, self.kind, self.resume)
-
-
-def typed_run(cell: Layers) -> Run:
-    """A composed cell as a typed run; a prompt or lyrics from the command line alone is one song without a manifest.
-
-    Raises:
-        Refused: with every problem of the configuration.
-    """
-    config = cell.config
-    texts = {"prompt", "lyrics", "prompt_file", "lyrics_file"} & cell.command_line.keys()
-    chosen = any(each.startswith(("manifest=", "manifest.path=")) for each in cell.overrides)
-    if texts and not chosen:
-        config = {**config, "manifest": {**config["manifest"], "path": None}}
-    return build_run(
-        config, cell.base, cell.preset, cell.preset_file, cell.command_line, cell.load_preset, cell.presets,
-        cell.overrides, cell.swept, cell.own, cell.shipped_presets,
-    )  # fmt: skip
 
 
 def run_layers(
@@ -112,9 +46,9 @@ def run_layers(
     Raises:
         Refused: problems of the configuration, of every run at once; nothing to resume.
     """
-    runs = _typed_runs([*layers, *(() if common is None else (common,))])
+    runs = typed_runs([*layers, *(() if common is None else (common,))])
     swept = runs.pop() if common is not None else None
-    named = [Cell(run, "" if swept is None else _cell_name(run), facts_of(run)) for run in runs]
+    named = [Cell(run, "" if swept is None else cell_name(run), facts_of(run)) for run in runs]
     cells = list({cell.name: cell for cell in named}.values())
     first = runs[0]
     facts = cells[0].facts if swept is None else facts_of(swept) | {"swept": sorted(first.swept)}
@@ -123,7 +57,7 @@ def run_layers(
     if resume is None and swept is None and parse_shard(first.options.shard) is None:
         resume = False
     root = Path(first.output.root)
-    existing = find_version(root, name, facts, kind, resume) if into is None else _unchanged(into, facts)
+    existing = find_version(root, name, facts, kind, resume) if into is None else unchanged(into, facts)
     return run_cells(cells, Place(command, root, name, facts, kind, resume, existing), machine, shipped, notes, explain)
 
 
@@ -159,48 +93,13 @@ def run_cells(
     return OK if options.dry_run else _carry_out(checked, cells, place, machine, shard, out)
 
 
-def _typed_runs(cells: Sequence[Layers]) -> list[Run]:
-    runs: list[Run] = []
-    problems: list[Problem] = []
-    for cell in cells:
-        try:
-            runs.append(typed_run(cell))
-        except Refused as refused:
-            problems.extend(refused.problems)
-    if problems:
-        raise Refused(list(dict.fromkeys(problems)))
-    return runs
-
-
-def facts_of(run: Run) -> dict[str, Any]:
-    """What decides which folder a run goes on in."""
-    layers = run.layers
-    song = {**layers.base, **layers.preset, **layers.preset_file, **layers.command_line}
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in song.items()}
-    return key_facts({**run.config, "generation": plain})
-
-
-def _cell_name(run: Run) -> str:
-    """A cell's folder: its swept values for people, and the hash of its configuration, for equal words may differ."""
-    words = "_".join(f"{key}={value}" for key, value in run.swept.items())
-    tail = key_of(facts_of(run))[:8]
-    return f"{shortened(safe_name(words), MAX_CELL_CHARS - len(tail) - 1)}-{tail}"
-
-
-def _unchanged(folder: Path, facts: Mapping[str, Any]) -> Path:
-    """The folder, if its configuration is still this one. Raises Refused with everything that differs."""
-    own = read_run_file(folder)
-    changed = [] if own is None else differences(own["facts"], facts)
-    if changed:
-        remedy = "repeat the run's command for a new version, or --as-planned to finish what was planned"
-        raise Refused([Problem(str(folder), "its configuration is not what it was:", remedy), *changed])
-    return folder
-
-
 def _explain(checked: Sequence[Preflight], cells: Sequence[Cell], place: Place, out: Console) -> int:
     from acestep_batch.run_work import look
 
     nowhere = Path(place.name, "new")
+    skipped = {row.row.id: "; ".join(map(str, row.problems)) for each in checked for row in each.rows if row.problems}
+    for row_id, reason in skipped.items():
+        out.print(f"row {row_id} is skipped: {reason}", markup=False, soft_wrap=True)
     print_todo(
         out,
         {
@@ -252,8 +151,7 @@ def _carry_out(
         for number, (each, cell) in enumerate(zip(checked, cells, strict=True), 1):
             own = cell.folder(folder)
             if is_sweep:
-                words = "_".join(f"{key}={value}" for key, value in cell.run.swept.items())
-                out.print(f"cell {number}/{len(checked)}: {words}", markup=False, soft_wrap=True)
+                out.print(f"cell {number}/{len(checked)}: {cell.words}", markup=False, soft_wrap=True)
             model = model_facts(each.target.checkpoint, each.target.lyric_vocab, each.target.revision)
             environment = describe_environment(machine, model)
             try:
@@ -264,17 +162,19 @@ def _carry_out(
                 print_problems(refused.problems)
                 refused_cells[cell.name] = refused.problems
                 continue
-            if stop.code is not None or (results[-1].failed and each.run.options.on_error == "stop"):
+            broken_off = results[-1].broken_off
+            if broken_off or stop.code is not None or (results[-1].failed and each.run.options.on_error == "stop"):
                 break
     print_results(out, results, folder)
     for name, problems in refused_cells.items():
         out.print(f"cell {name} was not made:", markup=False, soft_wrap=True)
         print_problems(problems)
+    broken = [result.broken_off for result in results if result.broken_off]
     stale = [Problem("", result.stale_summary, "resume the run") for result in results if result.stale_summary]
-    print_problems(stale)
-    if stop.code is not None:
+    print_problems(broken or stale)
+    if broken or stop.code is not None:
         part = "" if shard is None else f" shard={shard}"
         line = f"go on with: python -m acestep_batch resume {shlex.quote(str(folder))}{part}"
         out.print(line, markup=False, soft_wrap=True)
-        return stop.code
+        return FAILED if stop.code is None else stop.code
     return FAILED if refused_cells or stale or any(result.failed for result in results) else OK

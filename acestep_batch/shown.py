@@ -148,6 +148,9 @@ def print_results(out: Console, results: Sequence[RunResult], folder: Path) -> N
     rest = f", {missed} not tried" if missed else ""
     rest += f", {before} done before" if before else ""
     print_line(out, f"{made} {'song' if made == 1 else 'songs'} made, {all_failed} failed{rest}")
+    aside = sum(result.set_aside for result in results)
+    if aside:
+        print_line(out, f"{aside} earlier {'file has' if aside == 1 else 'files have'} moved to superseded/")
     print_line(out, f"folder:  {folder}")
     print_line(out, f"summary: {folder / 'summary.csv'}")
 

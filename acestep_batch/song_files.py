@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from acestep_batch.engine.base import RenderedSong
@@ -91,10 +92,13 @@ def _write_file(
     return WrittenFile(written, beside)
 
 
-def share_song(record: Mapping[str, Any], twin: PlannedSong, folder: Path) -> dict[str, Any]:
+def share_song(
+    record: Mapping[str, Any], twin: PlannedSong, folder: Path, moved: Mapping[Path, Path] = MappingProxyType({})
+) -> dict[str, Any]:
     """Give a song the audio of another that sounds the same; returns its line for the ledger.
 
-    ``record`` is the other's line. Where the file system allows it, both names stand for one file.
+    ``record`` is the other's line, and ``moved`` says where files are now that are no longer where it says. Where the
+    file system allows it, both names stand for one file.
     """
     line = shared_line(record, twin)
     if record["status"] != "ok":
@@ -105,12 +109,13 @@ def share_song(record: Mapping[str, Any], twin: PlannedSong, folder: Path) -> di
         for given in record["audio"]:
             path = twin.files.path(str(given["format"]))
             source = folder / str(given["path"])
+            beside = source.with_name(f"{source.name}.json")
+            source, beside = moved.get(source, source), moved.get(beside, beside)
             make_folder(path.parent)
             link_or_copy(source, path)
-            sidecar = json.loads(source.with_name(f"{source.name}.json").read_text(encoding="utf-8"))
-            own = shared_sidecar(sidecar, twin, path.name)
-            beside = write_json(path.with_name(f"{path.name}.json"), own)
-            files.append({**given, "path": shown_path(path, folder), "sidecar_sha256": beside})
+            own = shared_sidecar(json.loads(beside.read_text(encoding="utf-8")), twin, path.name)
+            sidecar_sha256 = write_json(path.with_name(f"{path.name}.json"), own)
+            files.append({**given, "path": shown_path(path, folder), "sidecar_sha256": sidecar_sha256})
     except Exception as error:
         log.exception("%s could not be written", twin.song.song_id)
         return {

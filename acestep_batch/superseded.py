@@ -20,12 +20,12 @@ SUPERSEDED = "superseded"
 
 def set_aside(
     folder: Path, songs: Iterable[PlannedSong], records: Mapping[str, Mapping[str, Any]], *, trust: bool = True
-) -> None:
+) -> dict[Path, Path]:
     """Clear the names of songs that are to be made, or that are asked for no more.
 
     A file that holds the very song that is planned there, but was never recorded as finished, was torn from its record
     by a crash or an error, and is deleted. Everything else moves to the next free ``superseded/0001``, with its place
-    in the run kept.
+    in the run kept. Returns where each of those is now.
 
     Args:
         records: the record that counts for each song that has one, by the song's id.
@@ -33,6 +33,7 @@ def set_aside(
             be a finished song, and is kept like all others.
     """
     place: Path | None = None
+    moves: dict[Path, Path] = {}
     for planned in songs:
         record = records.get(planned.song.song_id, {})
         is_finished = record.get("identity") == planned.identity and record.get("status") == "ok"
@@ -52,6 +53,8 @@ def set_aside(
             sync_folder((place / inside).parent)
             sync_folder(path.parent)
             log.info("%s moved to %s", path, place / inside)
+            moves[path] = place / inside
+    return moves
 
 
 def song_paths(planned: PlannedSong) -> list[Path]:

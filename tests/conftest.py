@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 from sine_engine import SineEngine
 
+from acestep_batch.cells import typed_run
 from acestep_batch.cli import data_folder
 from acestep_batch.execute import execute
 from acestep_batch.hardware import detect, profile_for, torch_build
@@ -20,7 +21,6 @@ from acestep_batch.interrupts import Interrupts
 from acestep_batch.outputs.folders import claim_version
 from acestep_batch.preflight import preflight
 from acestep_batch.progress import run_progress
-from acestep_batch.session import typed_run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

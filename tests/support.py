@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from acestep_batch.advice import RowAdvice
+from acestep_batch.cells import typed_run
 from acestep_batch.cli import data_folder
 from acestep_batch.compose import Run, build_run
 from acestep_batch.hardware import CpuVector, Machine, TorchBuild, profile_for
@@ -23,7 +24,6 @@ from acestep_batch.plan import CheckedRow, RowChecker, Song, checked_rows, songs
 from acestep_batch.preflight import Preflight, preflight
 from acestep_batch.problems import Problem, Refused
 from acestep_batch.schema import PARAMETERS
-from acestep_batch.session import typed_run
 from acestep_batch.target import Target
 
 CONF = data_folder("conf")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from acestep_batch.cells import typed_run
 from acestep_batch.cli import data_folder
 from acestep_batch.compose import Run
 from acestep_batch.hardware import CpuVector, Machine, TorchBuild, profile_for
@@ -18,7 +19,6 @@ from acestep_batch.hydra_config import Composer, composer
 from acestep_batch.nvml import Driver, DriverState
 from acestep_batch.preflight import Preflight, preflight
 from acestep_batch.schema import GROUPS, PARAMETERS, SONG, Hardware
-from acestep_batch.session import typed_run
 
 CONF = data_folder("conf")
 MANIFESTS = data_folder("manifests")

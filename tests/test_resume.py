@@ -49,6 +49,10 @@ def made(folder: Path = RUN) -> list[str]:
     return [record["id"] for record in read_ledger(folder).records]
 
 
+def records(folder: Path = RUN) -> list[dict]:
+    return list(read_ledger(folder).records)
+
+
 def test_a_run_that_is_done_is_left_alone(cli):
     assert cli(*SHORT)[0] == 0
     before = songs()
@@ -356,3 +360,78 @@ def test_an_extended_sweep_is_resumed_whole(cli):
     shutil.rmtree(next(RUN.glob("cells/seed=3*/audio")))
     assert "5 songs are done, 4 to make" in cli("resume", str(RUN), "--explain")[1]
     assert "4 songs made, 0 failed, 5 done before" in cli("resume", str(RUN))[1]
+
+
+def test_a_song_under_another_id_keeps_its_audio(cli):
+    write_rows([{"id": "a", "seed": 1}, {"id": "b", "seed": 2}])
+    cli(*SHORT)
+    before = {record["seed"]: record["pcm_sha256"] for record in records()}
+    write_rows([{"id": "b", "seed": 1}, {"id": "c", "seed": 2}, {"id": "d", "seed": 3}])
+    code, out, _ = cli("resume", str(RUN), "--explain")
+    assert code == 0
+    assert "has the audio of a, which it was before" in out
+    code, out, _ = cli("resume", str(RUN))
+    assert code == 0
+    assert "earlier files have moved to superseded/" in out
+    now = {record["id"]: record for record in records()}
+    assert {name: now[name]["pcm_sha256"] for name in "bc"} == {"b": before[1], "c": before[2]}
+    assert [now[name]["seconds"] for name in "bc"] == [0.0, 0.0]
+    assert now["d"]["seconds"] > 0
+    assert cli("verify", str(RUN))[0] == 0
+    assert cli("resume", str(RUN))[1].count("0 songs made") == 1
+
+
+def test_more_takes_keep_the_first_one(cli):
+    write_rows([{"id": "a", "seed": "random"}])
+    cli(*SHORT)
+    (first,) = records()
+    write_rows([{"id": "a", "seed": "random", "takes": 3}])
+    cli("resume", str(RUN))
+    made = records()[1:]
+    assert len(made) == 3
+    assert {record["pcm_sha256"]: record["seconds"] for record in made}[first["pcm_sha256"]] == 0.0
+    assert cli("verify", str(RUN), "--files-only")[0] == 0
+
+
+def test_a_row_that_is_skipped_is_recorded_once_and_taken_back_when_it_is_mended_or_gone(cli):
+    bad = [{"id": "a", "seed": 1}, {"id": "x", "takes": 0}, {"id": "y", "takes": 0}]
+    write_rows(bad)
+    skip = (*SHORT, "on_invalid=skip")
+    cli(*skip)
+    cli(*skip, "resume=true")
+    assert [record["id"] for record in records()] == ["x", "y", "a"]
+    assert "row x is skipped: " in cli("resume", str(RUN), "--explain")[1]
+    write_rows([{"id": "a", "seed": 1}, {"id": "x", "takes": 2}])
+    assert cli("resume", str(RUN))[0] == 0
+    assert "y" not in set(pd.read_csv(RUN / "summary.csv")["row"])
+    assert cli("verify", str(RUN), "--files-only")[0] == 0
+
+
+def test_a_sweep_is_the_same_however_it_is_typed(cli):
+    cli("-m", *SHORT, "limit=1", "guidance_scale=5,7", "seed=1,2")
+    code, out, _ = cli("-m", *SHORT, "limit=1", "generation.actual_seeds=2,1", "guidance_scale=7.0,5.0")
+    assert code == 0
+    assert "0 songs made" in out
+    assert len(list((RUN / "cells").iterdir())) == 4
+    assert not RUN.with_name("v0002").exists()
+    assert "cell 1/4: guidance_scale=5_seed=1" in cli("resume", str(RUN), "--as-planned")[1]
+
+
+def test_what_is_made_as_planned_must_be_as_it_was_planned(cli):
+    write_rows([{"id": "a", "seed": 1}])
+    cli(*SHORT)
+    plan = RUN / "plan.jsonl"
+    plan.write_text(plan.read_text("utf-8").replace('"place":"', '"place":" '), encoding="utf-8")
+    code, _, err = cli("resume", str(RUN), "--as-planned")
+    assert code == 2
+    assert "plan.jsonl" in err
+
+
+def test_a_damaged_version_is_in_the_way_only_where_it_may_be_meant(cli):
+    cli(*SHORT, "guidance_scale=4")
+    cli(*SHORT)
+    (RUN / "run.json").write_text("{", encoding="utf-8")
+    assert "0 songs made" in cli(*SHORT, "resume=true")[1]
+    code, _, err = cli(*SHORT, "guidance_scale=4", "resume=true")
+    assert code == 2
+    assert "run.json" in err

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the engines that tests share lie there
 
-from . import environments, errors, exhaustion, kernel, kills, power, runners, starvation
+from . import corruption, environments, errors, exhaustion, kernel, kills, power, runners, starvation
 from .crew import Crew, crew
 from .report import Job, Result, Size, carried_out, details, line, table
 
@@ -27,6 +27,7 @@ GOALS: tuple[Callable[[Crew, int, Size], Iterator[Job]], ...] = (
     power.jobs,
     starvation.jobs,
     exhaustion.jobs,
+    corruption.jobs,
     runners.jobs,
     environments.jobs,
 )
