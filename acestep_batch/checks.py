@@ -175,7 +175,7 @@ def _strays(folder: Path, songs: Sequence[CheckedSong]) -> Iterator[Finding]:
 
 
 def _summary(folder: Path, records: Sequence[Mapping[str, Any]], exact: bool) -> Iterator[Finding]:
-    remedy = "resume the run, which writes it again from the records"
+    remedy = "delete it and resume the run, which writes it again from the records"
     try:
         for name, fault in stale_summaries(folder, records, exact).items():
             yield Finding("", name, fault, remedy)

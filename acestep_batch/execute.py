@@ -12,7 +12,7 @@ from typing import Any
 from acestep_batch.batches import engine_key
 from acestep_batch.environment import keep_environment
 from acestep_batch.interrupts import Interrupts
-from acestep_batch.ledger import append_record, latest, read_ledger
+from acestep_batch.ledger import append_record, latest, ledger_files, read_ledger
 from acestep_batch.lock import run_lock
 from acestep_batch.plan import Song
 from acestep_batch.preflight import CELLS, Preflight
@@ -123,9 +123,10 @@ def execute(
             result.exit_code = stop.code
             log.warning("interrupted: %d of %d songs not tried", result.not_tried, result.songs)
         finally:
-            result.stale_summary = summary.write()
-            if sweep_summary is not None:
-                result.stale_summary = sweep_summary.write() or result.stale_summary
+            if result.made or result.failed or not summary.is_newer_than([folder / PLAN, *ledger_files(folder)]):
+                result.stale_summary = summary.write()
+                if sweep_summary is not None:
+                    result.stale_summary = sweep_summary.write() or result.stale_summary
     return result
 
 

@@ -55,8 +55,9 @@ def open_work(checked: Preflight, folder: Path, shard: Shard | None) -> Opened:
     with held(folder / LOCKS / "plan.lock", wait_s=60):
         if is_alone(folder, shard):
             remove_temporary_files(folder)
-        work, records = look(checked, folder)
         before, ledger = _stored(folder), read_ledger(folder)
+        records = latest(ledger.records)
+        work = _work(checked, folder, before, records)
         trust = not ledger.damaged and (bool(ledger.records) or len(ledger_files(folder)) == 0 == len(before))
         moves: dict[Path, Path] = {}
         if not is_same_plan(before, work.plan):
@@ -71,22 +72,26 @@ def open_work(checked: Preflight, folder: Path, shard: Shard | None) -> Opened:
     return Opened(work, mine, records, moves)
 
 
-def look(checked: Preflight, folder: Path) -> tuple[Work, Mapping[str, Mapping[str, Any]]]:
-    """What is left to do, and the records there are; changes nothing.
+def look(checked: Preflight, folder: Path) -> Work:
+    """What is left to do; changes nothing.
 
     Raises Refused, as ``open_work``.
     """
-    before = _stored(folder)
-    records = latest(read_ledger(folder).records)
+    return _work(checked, folder, _stored(folder), latest(read_ledger(folder).records))
+
+
+def _work(
+    checked: Preflight, folder: Path, before: Sequence[PlannedSong], records: Mapping[str, Mapping[str, Any]]
+) -> Work:
     songs = planned_songs(checked, folder, stored_seeds(before) if before else recorded_seeds(records))
 
     def batching(own: Sequence[PlannedSong]) -> list[list[int]]:
         return [list(batch.positions) for batch in micro_batches([each.song for each in own], checked.target)]
 
     if not before and not records:
-        return first_plan(songs, batching), {}
+        return first_plan(songs, batching)
     is_part = checked.run.options.limit is not None
-    return plan_again(songs, before, records, folder, batching, is_part=is_part), records
+    return plan_again(songs, before, records, folder, batching, is_part=is_part)
 
 
 def _stored(folder: Path) -> list[PlannedSong]:

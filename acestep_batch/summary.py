@@ -75,6 +75,14 @@ class SummaryFiles:
             return
         self.write()
 
+    def is_newer_than(self, sources: Iterable[Path]) -> bool:
+        """Whether both files are there, and no source was written after them."""
+        try:
+            written = min((self.folder / name).stat().st_mtime_ns for name in SUMMARY)
+            return all(source.stat().st_mtime_ns <= written for source in sources)
+        except OSError:
+            return False
+
     def write(self) -> str:
         """Write both files now, each whole and by rename.
 

@@ -173,7 +173,7 @@ def test_a_stray_file_and_a_stale_summary_are_named_with_their_remedy(finished):
     try:
         summary.write_bytes(b"".join(content.splitlines(keepends=True)[:-1]))
         (found,) = found_in(finished)
-        assert found.startswith("summary.csv: is not what the records give: stale, or changed -> resume the run")
+        assert found.startswith("summary.csv: is not what the records give: stale, or changed -> delete it and resume")
     finally:
         summary.write_bytes(content)
 
