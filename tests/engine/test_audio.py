@@ -16,9 +16,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from acestep_batch.engine.v1.at_once import LARGE, SMALL, AtOnce
-from acestep_batch.engine.v1.autoencoder import MusicDecoder, MusicEncoder, build_vocoder, load_decoder, load_encoder
+from acestep_batch.engine.v1.autoencoder import MusicDecoder, build_vocoder, load_decoder
 from acestep_batch.engine.v1.limits import latent_frames
 from acestep_batch.engine.v1.mel import slaney_filterbank
+from acestep_batch.engine.v1.music_encoder import MusicEncoder, load_encoder
 from acestep_batch.engine.v1.resample import resample
 from acestep_batch.engine.v1.vocoder import ADaMoSHiFiGANV1, VocoderConfig, fold_weight_norm
 

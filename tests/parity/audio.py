@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from acestep_batch.engine.v1.autoencoder import MEL_MAX, MEL_MIN, MusicDecoder, MusicEncoder, load_decoder, load_encoder
+from acestep_batch.engine.v1.autoencoder import MEL_MAX, MEL_MIN, MusicDecoder, load_decoder
+from acestep_batch.engine.v1.music_encoder import MusicEncoder, load_encoder
 from acestep_batch.engine.v1.resample import resample
 from acestep_batch.engine.v1.vocoder import VocoderConfig
 

@@ -1,4 +1,4 @@
-"""Between latents and stereo audio: diffusers' AutoencoderDC over log-mel frames, then the vocoder."""
+"""Latents to stereo audio: the decoder of diffusers' AutoencoderDC gives log-mel frames, the vocoder samples."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ LATENT_SCALE, LATENT_SHIFT = 0.1786, -1.9091
 MEL_MIN, MEL_MAX = -11.0, 3.0
 """Range of the log-mel values that the autoencoder sees as -1 to 1."""
 MEL_FRAMES_PER_LATENT = 8
+WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
+"""Beside the ``config.json`` of a component."""
 
 OVERLAPPED_FRAMES = latent_frames(48.0)
 """Songs up to this length are decoded plainly when windows are asked for, as in the reference implementation."""
@@ -130,41 +132,10 @@ class MusicDecoder:
         return resampled
 
 
-class MusicEncoder:
-    """Audio to latents, the other direction of the same checkpoint."""
-
-    def __init__(self, dcae: AutoencoderDC, vocoder: ADaMoSHiFiGANV1, dtype: torch.dtype, device: str) -> None:
-        self.encoder = dcae.encoder.to(device, dtype)
-        self.mel_transform = vocoder.mel_transform.to(device, torch.float32)
-        self.native_rate = vocoder.config.sampling_rate
-        self.samples_per_latent = vocoder.config.hop_length * MEL_FRAMES_PER_LATENT
-
-    @torch.inference_mode()
-    def encode(self, audio: Tensor, sample_rate: int) -> Tensor:
-        """Audio ``[B, 1 or 2, N]`` at ``sample_rate`` Hz -> latents ``[B, 8, 16, F]`` float32.
-
-        The audio is resampled to 44100 Hz in float32 on the CPU and padded with silence to whole latent frames; one
-        channel counts as both.
-        """
-        parameter = _first_parameter(self.encoder)
-        native = resample(audio.float().cpu(), sample_rate, self.native_rate).expand(-1, 2, -1)
-        padded = F.pad(native, (0, -native.shape[-1] % self.samples_per_latent)).to(parameter.device)
-        mel = self.mel_transform(padded.flatten(0, 1)).unflatten(0, padded.shape[:2])  # [B, 2, 128, 8 * F]
-        pixels = ((mel - MEL_MIN) / (MEL_MAX - MEL_MIN) - 0.5) / 0.5
-        z = self.encoder(pixels.to(parameter.dtype)).float()
-        return (z - LATENT_SHIFT) * LATENT_SCALE
-
-
 def load_decoder(dcae_folder: Path, vocoder_folder: Path, dtype: torch.dtype, device: str) -> MusicDecoder:
     """Read ``music_dcae_f8c8`` and ``music_vocoder`` of the published layout (``config.json`` and safetensors)."""
     dcae = build_autoencoder(*_read_component(dcae_folder))
     return MusicDecoder(dcae, build_vocoder(*_read_component(vocoder_folder)), dtype, device)
-
-
-def load_encoder(dcae_folder: Path, vocoder_folder: Path, dtype: torch.dtype, device: str) -> MusicEncoder:
-    """Like ``load_decoder``, for the direction from audio to latents."""
-    dcae = build_autoencoder(*_read_component(dcae_folder))
-    return MusicEncoder(dcae, build_vocoder(*_read_component(vocoder_folder)), dtype, device)
 
 
 def build_autoencoder(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> AutoencoderDC:
@@ -191,8 +162,13 @@ def build_vocoder(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> A
 
 
 def _read_component(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return config, load_file(folder / "diffusion_pytorch_model.safetensors")
+    return read_config(folder), load_file(folder / WEIGHTS_FILE)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The ``config.json`` of a component's folder."""
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return config
 
 
 def _first_parameter(module: nn.Module) -> Tensor:
