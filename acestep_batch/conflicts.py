@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from acestep_batch.compose import Run, Settings
-from acestep_batch.engine.base import SongRequest
-from acestep_batch.engine.v1.limits import crash_reason
+from acestep_batch.engine.base import SETTINGS, SongRequest
+from acestep_batch.engine.v1.refusals import crash_reason
 from acestep_batch.parameter import plain_number
 from acestep_batch.target import Target
 
@@ -52,7 +52,7 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
                 f"choose 0 to {target.gpu_count - 1}",
             )
         )
-    given = {name: values[name] for name in SongRequest.__dataclass_fields__ if name not in ("seed", "audio_duration")}
+    given = {name: values[name] for name in SETTINGS if name not in ("seed", "audio_duration")}
     request = SongRequest(seed=0, audio_duration=asked_s if asked_s > 0 else longest_s, **given)
     if reason := crash_reason(request):
         found.append(Conflict("settings", reason, "change one of them; the reference implementation fails on this"))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from acestep_batch.advice import RowAdvice
 from acestep_batch.compose import Run, Settings, row_settings, settings_below
 from acestep_batch.conflicts import Conflict, conflicts, lyric_conflicts
-from acestep_batch.engine.base import SongRequest
+from acestep_batch.engine.base import SETTINGS, SongRequest
 from acestep_batch.layers import EMPTY
 from acestep_batch.lint import Advice
 from acestep_batch.manifest import Row, RowReader
@@ -69,7 +69,7 @@ class Song:
 
     def request(self) -> SongRequest:
         """The song as the engine sees it."""
-        values = {name: getattr(self.generation, name) for name in SongRequest.__dataclass_fields__ if name != "seed"}
+        values = {name: getattr(self.generation, name) for name in SETTINGS if name != "seed"}
         return SongRequest(seed=self.seed, **values)
 
 
@@ -122,9 +122,7 @@ class RowChecker:
         values, _ = self.target.effective(settings)
         asked = values["audio_duration"]
         length = self.run.hw.max_duration_s if asked == -1 else asked
-        given = {
-            name: values[name] for name in SongRequest.__dataclass_fields__ if name not in ("seed", "audio_duration")
-        }
+        given = {name: values[name] for name in SETTINGS if name not in ("seed", "audio_duration")}
         request = SongRequest(seed=0, audio_duration=length, **given)
         found = memory_advice(self.target, values["device_id"], values["bf16"], request)
         return () if found is None else (found,)

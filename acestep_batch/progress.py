@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from acestep_batch.engine.base import StepCallback
-from acestep_batch.engine.v1.limits import solver_steps
+from acestep_batch.engine.v1.batching import model_calls
+from acestep_batch.engine.v1.limits import song_frames
 from acestep_batch.plan import CheckedRow, Song
 from acestep_batch.record import Outcome
 from acestep_batch.stall import Stages, reported
@@ -53,9 +54,9 @@ class Pace:
 
 
 def work_of(song: Song) -> float:
-    """A song's share of the work: seconds of audio times calls of the model."""
-    calls = 2 if song.generation.scheduler_type == "heun" else 1
-    return song.generation.audio_duration * solver_steps(song.generation) * calls
+    """A song's share of the work: frames times calls of the model."""
+    request = song.request()
+    return song_frames(request) * model_calls(request)
 
 
 def clock(seconds: float | None) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
+
+from acestep_batch.engine.tasks import Adapter, Task
 
 ENGINE_VERSION = 1
 """Counts the changes after which the same request makes another sound."""
@@ -22,6 +24,7 @@ class SongRequest:
     """One song as the engine sees it; every value is resolved and inside its hard range.
 
     The names, units and meanings are the control guide's. No defaults here: every default has one home, the schema.
+    What is no setting of the schema has one that asks for nothing.
     """
 
     prompt: str
@@ -45,6 +48,14 @@ class SongRequest:
     guidance_scale_lyric: float
     rng: str
     overlapped_decode: bool
+    task: Task | None = None
+    """What to do with a song that exists; None makes a new one."""
+    adapters: tuple[Adapter, ...] = ()
+    """All at once."""
+
+
+SETTINGS = tuple(each.name for each in fields(SongRequest) if each.default is MISSING)
+"""The fields of a request that the schema names."""
 
 
 class Decoding(StrEnum):
@@ -66,7 +77,8 @@ class DenoisedSong:
     model_calls: int
     """Model evaluations of this song, each guided branch counted by itself."""
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
-    """Wall seconds of the micro-batch by stage (``text``, ``diffusion``), device synchronised."""
+    """Wall seconds of the micro-batch by stage (``text``, ``diffusion``; ``source`` where audio was encoded), device
+    synchronised."""
     notes: tuple[str, ...] = ()
     """What was done differently from what was asked, in words."""
 
@@ -97,7 +109,13 @@ class Engine(Protocol):
     """Whether ``decode`` may run in another thread while ``denoise`` runs, and gains by it."""
 
     def denoise(self, requests: Sequence[SongRequest], on_step: StepCallback | None = None) -> list[DenoisedSong]:
-        """Latents of requests that share a micro-batch key (``engine.load.micro_batch_key``), in the order given."""
+        """Latents of requests that share a micro-batch key (``engine.load.micro_batch_key``), in the order given.
+
+        Raises:
+            ValueError: a request that no result is defined for (``v1.refusals.crash_reason`` names it beforehand), a
+                source that is not made yet, or requests that do not share the key.
+            Refused: an adapter's file that does not fit the model.
+        """
         ...
 
     def decode(

@@ -27,6 +27,7 @@ from acestep_batch.engine.embedded_sizes import (
 from acestep_batch.engine.embedded_text import embedded_lyric_ids, text_tokenizer_path
 from acestep_batch.engine.v1.autoencoder import MusicDecoder
 from acestep_batch.engine.v1.loading import TIED_EMBEDDING
+from acestep_batch.engine.v1.music_encoder import MusicEncoder
 from acestep_batch.engine.v1.pipeline import V1Engine
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
@@ -100,6 +101,7 @@ def load_embedded_engine(device: str, dtype: torch.dtype, compile_transformer: b
         label=LABEL,
         compile_transformer=compile_transformer,
         files=[identity(weights)],
+        load_encoder=lambda: MusicEncoder(dcae.encoder, vocoder_config.mel_transform(), vocoder_config, dtype, device),
     )
 
 

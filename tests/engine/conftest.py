@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from acestep_batch.engine.base import SongRequest
 from acestep_batch.engine.v1.autoencoder import load_decoder
 from acestep_batch.engine.v1.conditioning import Conditioner, LyricTokenizer
 from acestep_batch.engine.v1.loading import load_text_encoder, load_transformer
+from acestep_batch.engine.v1.music_encoder import load_encoder
 from acestep_batch.engine.v1.pipeline import V1Engine
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
@@ -120,5 +122,12 @@ def engine(
     text_encoder: TextEncoder,
     lyric_tokenizer: LyricTokenizer,
 ) -> V1Engine:
-    decoder = load_decoder(checkpoint / "music_dcae_f8c8", checkpoint / "music_vocoder", torch.float32, "cpu")
-    return V1Engine(transformer, text_encoder, lyric_tokenizer, decoder, label="golden, untrained")
+    audio = checkpoint / "music_dcae_f8c8", checkpoint / "music_vocoder", torch.float32, "cpu"
+    return V1Engine(
+        transformer,
+        text_encoder,
+        lyric_tokenizer,
+        load_decoder(*audio),
+        label="golden, untrained",
+        load_encoder=partial(load_encoder, *audio),
+    )

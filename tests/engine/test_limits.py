@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acestep_batch.engine.base import SongRequest
-from acestep_batch.engine.v1.limits import crash_reason, guided_steps, latent_frames, solver_steps
+from acestep_batch.engine.v1.limits import guided_steps, latent_frames, solver_steps
+from acestep_batch.engine.v1.refusals import crash_reason
 
 MakeRequest = Callable[..., SongRequest]
 
@@ -28,6 +29,7 @@ class Settings:
     scheduler_type: str = "euler"
     guidance_scale: float = 15.0
     guidance_interval_decay: float = 0.0
+    task: None = None
 
 
 @pytest.mark.parametrize(("duration_s", "frames"), [(1.0, 10), (3.0, 32), (5.03, 54), (240.0, 2583), (0.09, 0)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from acestep_batch.engine.base import SongRequest, StepCallback
+from acestep_batch.engine.base import SETTINGS, SongRequest, StepCallback
 from acestep_batch.engine.v1.batching import branches, model_calls, sampling_key
 from acestep_batch.engine.v1.conditioning import Conditioner
 from acestep_batch.engine.v1.sampling import batch_noise, denoise
@@ -30,8 +30,7 @@ Render = Callable[..., Tensor]
 
 def requests_of(case: dict[str, Any]) -> list[SongRequest]:
     """The songs of a golden case, one for each of its seeds."""
-    names = {field.name for field in fields(SongRequest)}
-    settings = {name: value for name, value in case["params"].items() if name in names}
+    settings = {name: value for name, value in case["params"].items() if name in SETTINGS}
     settings["lyrics_language"] = None
     settings["oss_steps"] = tuple(int(step) for step in settings["oss_steps"].split(",") if step)
     return [SongRequest(**settings, seed=seed, rng="song", overlapped_decode=False) for seed in case["actual_seeds"]]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
 from torch import Tensor
 
-from acestep_batch.engine.base import SongRequest
+from acestep_batch.engine.base import SETTINGS, SongRequest
 
 CALL_DEFAULTS: Mapping[str, Any] = {
     "audio_duration": 60.0,
@@ -61,7 +60,7 @@ def requests_of(case: Mapping[str, Any]) -> list[SongRequest]:
     """The songs of a recorded call, one for each of its seeds."""
     given = {name: value for name, value in case["params"].items() if value is not None}
     merged = {**CALL_DEFAULTS, **given}
-    settings: dict[str, Any] = {field.name: merged.get(field.name) for field in fields(SongRequest)}
+    settings: dict[str, Any] = {name: merged.get(name) for name in SETTINGS}
     settings["oss_steps"] = chosen_steps_of(given.get("oss_steps"))
     seeds = seeds_of(case["params"]) or case.get("actual_seeds") or [0]
     return [SongRequest(**{**settings, "seed": seed, "rng": "reference"}) for seed in seeds]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from acestep_batch.engine.base import SongRequest
-from acestep_batch.engine.v1.limits import crash_reason
+from acestep_batch.engine.v1.refusals import crash_reason
 from acestep_batch.engine.v1.schedules import chosen_steps, for_heun, timesteps, uniform_steps
 from acestep_batch.engine.v1.solvers import SOLVERS, omega_gain
 

@@ -15,10 +15,10 @@ from torch import Tensor
 from acestep_batch.engine.base import RenderedSong, SongRequest
 from acestep_batch.engine.v1.batching import branches
 from acestep_batch.engine.v1.conditioning import Conditioner, LyricTokenizer
-from acestep_batch.engine.v1.limits import crash_reason
 from acestep_batch.engine.v1.loading import load_engine, load_text_encoder, load_transformer
 from acestep_batch.engine.v1.lyrics import LyricTokenizer as PublishedTokenizer
 from acestep_batch.engine.v1.pipeline import V1Engine
+from acestep_batch.engine.v1.refusals import crash_reason
 from acestep_batch.engine.v1.sampling import denoise
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
 

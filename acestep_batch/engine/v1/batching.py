@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
 from acestep_batch.engine.base import SongRequest
-from acestep_batch.engine.v1.limits import guided_steps, latent_frames, solver_steps
+from acestep_batch.engine.tasks import AudioToAudio, Edit
+from acestep_batch.engine.v1.limits import (
+    averaged_steps,
+    denoised_frames,
+    first_call,
+    guided_steps,
+    keeps_source,
+    solver_calls,
+    solver_steps,
+    song_frames,
+)
 
 
 class Branch(Enum):
@@ -15,6 +26,12 @@ class Branch(Enum):
     COND = "cond"
     TEXT_ONLY = "text_only"
     UNCOND = "uncond"
+    EMPTY = "empty"
+    """Neither text nor lyrics, as long as the text: what guides an edit."""
+    TARGET = "target"
+    """Of an edit: its target's text and lyrics."""
+    TARGET_EMPTY = "target_empty"
+    """``EMPTY``, as long as the target's text."""
 
 
 def has_double_condition(request: SongRequest) -> bool:
@@ -23,7 +40,14 @@ def has_double_condition(request: SongRequest) -> bool:
 
 
 def branches(request: SongRequest) -> tuple[Branch, ...]:
-    """The branches that guided calls evaluate; all other calls evaluate the first alone."""
+    """The branches that guided calls evaluate; all other calls evaluate the first alone.
+
+    Of an edit, those of a step in its first phase: the target's, then the source's. Its second phase has the target's.
+    """
+    if isinstance(request.task, Edit):
+        if not guided_steps(request):
+            return (Branch.TARGET, Branch.COND)
+        return (Branch.TARGET, Branch.TARGET_EMPTY, Branch.COND, Branch.EMPTY)
     if not guided_steps(request):
         return (Branch.COND,)
     if has_double_condition(request):
@@ -31,20 +55,49 @@ def branches(request: SongRequest) -> tuple[Branch, ...]:
     return (Branch.COND, Branch.UNCOND)
 
 
-def sampling_key(request: SongRequest) -> tuple[Any, ...]:
-    """What songs must share to be denoised together: length, solver, steps, and which branches run when.
+def edited(request: SongRequest) -> SongRequest:
+    """The song that an edit leads to, as far as its texts go; any other request as it is."""
+    task = request.task
+    if not isinstance(task, Edit):
+        return request
+    return replace(
+        request,
+        prompt=task.edit_target_prompt,
+        lyrics=task.edit_target_lyrics,
+        lyrics_language=task.edit_target_language,
+    )
 
-    Seeds, texts, scales, ``omega_scale`` and the ERG switches may differ from song to song.
+
+def sampling_key(request: SongRequest) -> tuple[Any, ...]:
+    """What songs must share to be denoised together: length, solver, steps, adapters, and which branches run when.
+
+    Seeds, texts, scales, ``omega_scale``, sources and the ERG switches may differ from song to song, and so may what is
+    mixed with what before the first step: songs and retakes of them go together, repaints and extensions do.
     """
-    frames = latent_frames(request.audio_duration)
-    guided = guided_steps(request)
+    frames = (denoised_frames(request), song_frames(request))
+    return *frames, request.adapters, *_course(request)
+
+
+def _course(request: SongRequest) -> tuple[Any, ...]:
+    """Which model calls at which noise levels are made of a song, and what its velocities are used for."""
+    task, solver, guided = request.task, str(request.scheduler_type), guided_steps(request)
+    if isinstance(task, Edit):
+        phases = (first_call(request), averaged_steps(request, task).stop, task.edit_n_avg)
+        return "edit", solver == "pingpong", solver_steps(request), *phases, bool(guided)
     kind = "double" if has_double_condition(request) else str(request.cfg_type)
     guidance = (guided.start, guided.stop, kind) if guided else ()
-    return frames, str(request.scheduler_type), request.infer_step, tuple(request.oss_steps), guidance
+    if isinstance(task, AudioToAudio):
+        return "from source", solver, solver_steps(request), task.ref_audio_strength, guidance
+    start = first_call(request) if keeps_source(request) else None
+    return "from noise", solver, request.infer_step, tuple(request.oss_steps), start, guidance
 
 
 def model_calls(request: SongRequest) -> int:
     """How often the model is evaluated for one song, each branch counted; independent of batching."""
-    steps = solver_steps(request)
-    calls = 2 * steps - 1 if request.scheduler_type == "heun" else steps
-    return calls + (len(branches(request)) - 1) * len(guided_steps(request))
+    first, n_branches = first_call(request), len(branches(request))
+    if isinstance(task := request.task, Edit):
+        averaged = averaged_steps(request, task)
+        alone = solver_steps(request) - max(averaged.stop, first)
+        return len(averaged) * task.edit_n_avg * n_branches + alone * n_branches // 2
+    calls = range(first, solver_calls(request))
+    return len(calls) + (n_branches - 1) * sum(call in calls for call in guided_steps(request))

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from acestep_batch.engine.base import SongRequest
-from acestep_batch.engine.v1.batching import Branch
+from acestep_batch.engine.v1.batching import Branch, edited
 from acestep_batch.engine.v1.encodings import Encodings
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel, Conditioning
@@ -42,9 +42,8 @@ class Conditioner:
 
     def encode_prompts(self, requests: Sequence[SongRequest], branches: Sequence[Branch]) -> None:
         """Encode the prompts ahead, so that ``conditioning`` needs the transformer alone."""
-        for branch in branches:
-            for request in requests:
-                self._text(request, branch)
+        for request, branch in _items(requests, branches):
+            self._text(request, branch)
 
     def forget(self) -> None:
         """Drop all encodings; after the weights have changed."""
@@ -52,7 +51,7 @@ class Conditioner:
 
     def conditioning(self, requests: Sequence[SongRequest], branches: Sequence[Branch]) -> Conditioning:
         """Keys and values of all songs of the first branch, then of the second, and so on."""
-        items = [(request, branch) for branch in branches for request in requests]
+        items = _items(requests, branches)
         states = [self._states(request, branch)[0] for request, branch in items]
         lengths = torch.tensor([len(state) for state in states], device=states[0].device)
         padded = pad_sequence(states, batch_first=True)  # [B, S, D]
@@ -62,7 +61,7 @@ class Conditioner:
         return self._transformer.condition(padded, None if inside.all() else inside, query_scale)
 
     def _states(self, request: SongRequest, branch: Branch) -> Tensor:
-        """[1, S, D] of one branch; S is the same for all branches of a song."""
+        """[1, S, D] of one branch; S is the same for all branches of a song, but for the lyrics of an empty one."""
         device = self._transformer.device
         text, lyrics = self._text(request, branch).to(device), self._lyrics(request, branch).to(device)
         speaker = text.new_zeros(1, self._transformer.speaker_embedder.in_features)
@@ -70,6 +69,8 @@ class Conditioner:
 
     def _text(self, request: SongRequest, branch: Branch) -> Tensor:  # [1, T, C]
         text = self._encoded_text(request, 1.0)
+        if branch is Branch.EMPTY:
+            return torch.zeros_like(text)
         if branch is not Branch.UNCOND:
             return text
         # The weakened prompt is used with weakened lyrics only; by itself, use_erg_tag has no effect.
@@ -83,8 +84,8 @@ class Conditioner:
 
     def _lyrics(self, request: SongRequest, branch: Branch) -> Tensor:  # [1, L, D]
         model = self._transformer
-        if not request.lyrics:
-            # The reference puts one masked token here, which weighs nothing: as good as none.
+        if not request.lyrics or branch is Branch.EMPTY:
+            # The reference puts masked tokens here, which weigh nothing: as good as none.
             return torch.zeros(1, 0, model.lyric_proj.out_features, device=model.device, dtype=model.dtype)
         if branch is Branch.COND or request.use_erg_lyric:
             scale = 1.0 if branch is Branch.COND else ERG_TAU
@@ -103,3 +104,13 @@ class Conditioner:
 
     def _encode_lyrics(self, ids: Tensor, query_scale: float) -> Tensor:
         return self._transformer.encode_lyrics(ids.to(self._transformer.device), query_scale=query_scale)
+
+
+def _items(requests: Sequence[SongRequest], branches: Sequence[Branch]) -> list[tuple[SongRequest, Branch]]:
+    """Every song for each branch; an edit's target is a song of its own."""
+    of_target = {Branch.TARGET: Branch.COND, Branch.TARGET_EMPTY: Branch.EMPTY}
+    return [
+        (edited(request), of_target[branch]) if branch in of_target else (request, branch)
+        for branch in branches
+        for request in requests
+    ]

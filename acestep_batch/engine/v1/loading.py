@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from transformers import UMT5Config, UMT5EncoderModel
 from acestep_batch.engine.out_of_memory import is_out_of_memory
 from acestep_batch.engine.v1.autoencoder import load_decoder
 from acestep_batch.engine.v1.conditioning import LyricTokenizer
+from acestep_batch.engine.v1.music_encoder import load_encoder
 from acestep_batch.engine.v1.pipeline import V1Engine
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import UNUSED_PARAMETERS, ACEStepTransformer2DModel
@@ -73,6 +75,7 @@ def load_engine(
         commit=commit,
         lyric_libraries=lyric_libraries,
         strict=strict,
+        load_encoder=partial(load_encoder, dcae, vocoder, dtype, device),
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from acestep_batch.engine.base import (
     ENGINE_VERSION,
@@ -19,10 +20,12 @@ from acestep_batch.engine.base import (
     StepCallback,
 )
 from acestep_batch.engine.made_on import made_on
+from acestep_batch.engine.tasks import AudioSource, LatentSource, Source, SourceTask
 from acestep_batch.engine.v1.autoencoder import MusicDecoder
 from acestep_batch.engine.v1.batching import branches, model_calls, sampling_key
 from acestep_batch.engine.v1.conditioning import Conditioner, LyricTokenizer
-from acestep_batch.engine.v1.limits import crash_reason
+from acestep_batch.engine.v1.music_encoder import MusicEncoder
+from acestep_batch.engine.v1.refusals import crash_reason
 from acestep_batch.engine.v1.sampling import denoise
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
@@ -44,15 +47,19 @@ class V1Engine:
         commit: str | None = None,
         lyric_libraries: Mapping[str, str] | None = None,
         strict: bool = False,
+        load_encoder: Callable[[], MusicEncoder] | None = None,
     ) -> None:
         """Take components that are on one device, in one dtype, in evaluation mode.
 
         ``files``, ``revision`` and ``commit`` say where the weights came from, ``lyric_libraries`` which versions made
         the lyrics' tokens: for the record. ``strict`` keeps to kernels that give the same bits every time.
+        ``load_encoder`` is called when the first source comes as audio; without it, sources are latents.
         """
         self.label = label
         self._transformer = transformer
         self._decoder = decoder
+        self._load_encoder = load_encoder
+        self._encoder: MusicEncoder | None = None
         self._text_encoder = text_encoder
         self._conditioner = Conditioner(transformer, text_encoder, lyric_tokenizer)
         self._device, self._dtype = transformer.device, transformer.dtype
@@ -80,7 +87,8 @@ class V1Engine:
     def denoise(self, requests: Sequence[SongRequest], on_step: StepCallback | None = None) -> list[DenoisedSong]:
         """Latents [8, 16, F] of requests that share a ``sampling_key``, in the order given.
 
-        Raises ValueError for requests that do not share it or that no result is defined for.
+        Raises ValueError for requests that do not share it or that no result is defined for, and for a source that is
+        not there yet.
         """
         for request in requests:
             if reason := crash_reason(request):
@@ -88,17 +96,38 @@ class V1Engine:
         if len({sampling_key(request) for request in requests}) != 1:
             raise ValueError(f"{len(requests)} requests do not share one micro-batch key")
         seconds: dict[str, float] = {}
+        sources = self._sources(requests, seconds)
         with self._kernels(), self._timed("text", seconds), self._at_work(self._text_encoder):
             self._conditioner.encode_prompts(requests, branches(requests[0]))
         with self._kernels(), self._at_work(self._transformer):
             with self._timed("conditioning", seconds):
                 conditioning = self._conditioner.conditioning(requests, branches(requests[0]))
             with self._timed("diffusion", seconds):
-                latents = denoise(self._transformer, conditioning, requests, on_step).cpu().numpy()
+                latents = denoise(self._transformer, conditioning, requests, on_step, sources).cpu().numpy()
         seconds["text"] += seconds.pop("conditioning")
         return [
             DenoisedSong(own, model_calls(request), seconds) for request, own in zip(requests, latents, strict=True)
         ]
+
+    def _sources(self, requests: Sequence[SongRequest], seconds: dict[str, float]) -> list[Tensor | None]:
+        """The latents [8, 16, F] of every request's source, each encoded by itself; None where there is none."""
+        given = [request.task.source if isinstance(request.task, SourceTask) else None for request in requests]
+        audio = {id(source): source for source in given if isinstance(source, AudioSource)}
+        encoded: dict[int, Tensor] = {}
+        if audio:
+            encoder = self._source_encoder()
+            with self._kernels(), self._timed("source", seconds), self._at_work(encoder):
+                for key, source in audio.items():
+                    samples = torch.from_numpy(source.samples)[None]
+                    encoded[key] = encoder.encode(samples, source.sample_rate)[0]
+        return [encoded[id(source)] if id(source) in encoded else _latents_of(source) for source in given]
+
+    def _source_encoder(self) -> MusicEncoder:
+        if self._encoder is None:
+            if self._load_encoder is None:
+                raise ValueError("this engine was loaded without what encodes audio; give the source as latents")
+            self._encoder = self._load_encoder().to(self._transformer.dtype)
+        return self._encoder
 
     @torch.inference_mode()
     def decode(
@@ -175,9 +204,10 @@ class V1Engine:
             self._conditioner.forget()
 
     def _move(self, to: torch.device | torch.dtype | str) -> None:
-        components: tuple[Any, ...] = (self._text_encoder, self._transformer, self._decoder)
+        components: tuple[Any, ...] = (self._text_encoder, self._transformer, self._decoder, self._encoder)
         for component in components:
-            component.to(to)
+            if component is not None:
+                component.to(to)
         self._return_memory()
 
     @contextmanager
@@ -224,3 +254,14 @@ class V1Engine:
         elif self._device.type != "cpu":
             torch.accelerator.synchronize(self._device)
         seconds[stage] = time.perf_counter() - start
+
+
+def _latents_of(source: Source | None) -> Tensor | None:
+    """Raises ValueError for a source that is not made yet."""
+    match source:
+        case None:
+            return None
+        case LatentSource(latents=latents):
+            return torch.from_numpy(np.asarray(latents, dtype=np.float32))
+        case _:
+            raise ValueError("the source of a task is not made yet: only its length is known")
