@@ -16,7 +16,8 @@ from torch import Tensor
 from acestep_batch.engine.base import SETTINGS, SongRequest, StepCallback
 from acestep_batch.engine.v1.batching import branches, model_calls, sampling_key
 from acestep_batch.engine.v1.conditioning import Conditioner
-from acestep_batch.engine.v1.sampling import batch_noise, denoise
+from acestep_batch.engine.v1.draws import batch_noise
+from acestep_batch.engine.v1.sampling import denoise
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"

@@ -26,7 +26,6 @@ class Verdict(Enum):
 
     PASS = "pass"
     FAIL = "FAIL"
-    NOT_YET = "not yet"
     NOT_CHECKED = "not checked"
 
 
@@ -60,9 +59,6 @@ class Case:
     def check(self, what: str, error: float, tolerance: float = 0.0, note: str = "") -> Check:
         verdict = Verdict.PASS if error <= tolerance else Verdict.FAIL
         return Check(self.stage, self.name, what, float(error), float(tolerance), verdict, note)
-
-    def not_yet(self, reason: str) -> Check:
-        return Check(self.stage, self.name, "", math.nan, math.nan, Verdict.NOT_YET, reason)
 
     def not_checked(self, what: str, reason: str) -> Check:
         return Check(self.stage, self.name, what, math.nan, math.nan, Verdict.NOT_CHECKED, reason)

@@ -10,12 +10,12 @@ from typing import Any
 from acestep_batch.engine.v1.solvers import omega_gain
 
 from .pack import CALL_DEFAULTS, requests_of
+from .tasks import TASK_DEFAULTS
 
 
 class Instead(Enum):
     """What is checked in place of equality with the recording."""
 
-    NOTHING_YET = "not yet"
     REFUSAL = "refused"
     OWN_SINGLES = "own singles"
 
@@ -30,20 +30,34 @@ class Difference:
     reason: str
 
 
-def is_task(case: Mapping[str, Any]) -> bool:
-    params = case["params"]
-    return bool(params.get("task") not in (None, "text2music") or params.get("audio2audio_enable"))
-
-
 def failed(case: Mapping[str, Any]) -> bool:
     return "error" in case
+
+
+def edits_of_a_batch(case: Mapping[str, Any]) -> bool:
+    return failed(case) and case["params"].get("task") == "edit" and case["params"].get("batch_size", 1) > 1
+
+
+def redraws_nothing(case: Mapping[str, Any]) -> bool:
+    return case["params"].get("task") in ("repaint", "extend") and case["params"].get("retake_variance") == 0
+
+
+def pingpong_averages(case: Mapping[str, Any]) -> bool:
+    """Whether an edit's first phase has steps, and pingpong to take them."""
+    params = case["params"]
+    first, last = (
+        int(params["infer_step"] * params.get(name, TASK_DEFAULTS[name])) for name in ("edit_n_min", "edit_n_max")
+    )
+    return params.get("task") == "edit" and params.get("scheduler_type") == "pingpong" and first < last
 
 
 def songs_couple(case: Mapping[str, Any]) -> bool:
     """Whether the songs of a recorded batch depend on each other: by pingpong's noise, else by the omega mean.
 
-    The mean over equal songs is each song's own.
+    The mean over equal songs is each song's own. Repaint and extend have neither.
     """
+    if case["params"].get("task") in ("repaint", "extend"):
+        return False
     seeds = [request.seed for request in requests_of(case)]
     if case["params"].get("scheduler_type", CALL_DEFAULTS["scheduler_type"]) == "pingpong":
         return len(seeds) > 1
@@ -57,7 +71,23 @@ def trajectory_couples(case: Mapping[str, Any]) -> bool:
 
 EXPECTED_DIFFERENCES = (
     Difference(
-        "g", is_task, Instead.NOTHING_YET, "retake, repaint, extend, edit and audio2audio: the engine has no tasks yet"
+        "g",
+        edits_of_a_batch,
+        Instead.OWN_SINGLES,
+        "the reference cannot edit several songs at once; here each must equal its own single render",
+    ),
+    Difference(
+        "g",
+        redraws_nothing,
+        Instead.REFUSAL,
+        "at a variance of 0 the reference takes no step and gives back noise; here it is refused with a reason",
+    ),
+    Difference(
+        "g",
+        pingpong_averages,
+        Instead.REFUSAL,
+        "the reference computes the steps of pingpong in an edit's first phase and drops them; here they are refused"
+        " with a reason, and the second phase alone must equal the recording",
     ),
     Difference(
         "g", failed, Instead.REFUSAL, "the reference fails on these settings; here they are refused with a reason"

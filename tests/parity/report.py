@@ -11,7 +11,7 @@ from .checks import Check, Verdict
 
 WIDTH = 80
 ROW = "{:<5} {:<23} {:<19} {:>8} {:>9} {}"
-SUMMARY = "{:<14} {:>5} {:>6} {:>6} {:>6} {:>7} {:>11}  {}"
+SUMMARY = "{:<14} {:>5} {:>6} {:>6} {:>6} {:>11}  {}"
 STAGES = {
     "a": "lyrics",
     "b": "text encoder",
@@ -40,7 +40,7 @@ def table(checks: Iterable[Check]) -> Iterator[str]:
 
 def summary(checks: Sequence[Check]) -> Iterator[str]:
     """Counts of each stage, then why cases were left out or compared with something else."""
-    yield SUMMARY.format("stage", "cases", "checks", "passed", "failed", "not yet", "not checked", "worst*")
+    yield SUMMARY.format("stage", "cases", "checks", "passed", "failed", "not checked", "worst*")
     for stage in sorted({check.stage for check in checks}):
         own = [check for check in checks if check.stage == stage]
         counts = [sum(check.verdict is verdict for check in own) for verdict in Verdict]
@@ -54,7 +54,7 @@ def summary(checks: Sequence[Check]) -> Iterator[str]:
 
 
 def _row(check: Check) -> str:
-    skipped = check.verdict in {Verdict.NOT_YET, Verdict.NOT_CHECKED}
+    skipped = check.verdict is Verdict.NOT_CHECKED
     error, tolerance = ("-", "-") if skipped else (_number(check.error), _number(check.tolerance))
     return ROW.format(check.stage, check.case, check.what, error, tolerance, check.verdict.value)
 
