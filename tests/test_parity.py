@@ -27,7 +27,8 @@ def make_pack(tmp_path: Path) -> MakePack:
     """Copy the checkpoint and single cases of one stage: ``stage`` is the name of its files."""
 
     def make(stage: str, *cases: str) -> Path:
-        shutil.copytree(GOLDEN / "checkpoint", tmp_path / "checkpoint")
+        for folder in ("checkpoint", "inputs"):
+            shutil.copytree(GOLDEN / folder, tmp_path / folder)
         source = json.loads((GOLDEN / f"{stage}.json").read_text(encoding="utf-8"))
         listed = source["cases"] if isinstance(source, dict) else source
         kept = [case for case in listed if case.get("id", case.get("case")) in cases]
@@ -59,9 +60,10 @@ def test_the_command_passes_on_the_recordings_here() -> None:
     for expected in (
         ["a", "en_basic", "ids", "-", "-", "not", "checked"],
         ["g", "oss_heun_error", "refused", "0", "0", "pass"],
-        ["g", "retake_v0.2", "-", "-", "not", "yet"],
     ):
         assert expected in [line.split() for line in lines]
+    passed = {line.split()[1] for line in lines if line.startswith("g") and line.endswith("pass")}
+    assert {"retake_v0.2", "repaint_mono"} <= passed
     own_singles = {line.split()[1] for line in lines if line.startswith("g") and "own singles" in line}
     assert own_singles == {"batch2_pingpong", "seed_str"}
 
@@ -87,6 +89,7 @@ def test_token_ids_are_compared_where_there_is_a_vocabulary(
         ("f_audio", "dec_batch", f"music_vocoder/{WEIGHTS}", "head.conv_post.weight_g"),
         ("f_audio", "a_exact", f"music_dcae_f8c8/{WEIGHTS}", "encoder.conv_in.weight"),
         ("g_e2e/cases", "dur_short", f"ace_step_transformer/{WEIGHTS}", "final_layer.linear.bias"),
+        ("g_e2e/cases", "repaint_mono", f"music_dcae_f8c8/{WEIGHTS}", "encoder.conv_in.weight"),
     ],
 )
 def test_one_changed_weight_is_noticed(
@@ -114,6 +117,7 @@ def test_one_changed_weight_is_noticed(
         ("g_e2e/cases", "dur_short", "randn_0"),
         ("g_e2e/cases", "dur_short", "cond_inputs"),
         ("g_e2e/cases", "dur_short", "final_latents"),
+        ("g_e2e/cases", "repaint_mono", "randn_1"),
     ],
 )
 def test_one_changed_value_is_noticed(make_pack: MakePack, stage: str, case: str, tensor: str) -> None:

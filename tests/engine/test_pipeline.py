@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import torch
 from torch import Tensor
 
 from acestep_batch.engine.base import ENGINE_VERSION, Decoding, DenoisedSong, Engine, SongRequest
+from acestep_batch.engine.tasks import AudioSource, AudioToAudio, LatentSource, Repaint
 from acestep_batch.engine.v1.conditioning import LyricTokenizer
+from acestep_batch.engine.v1.limits import source_frames
 from acestep_batch.engine.v1.loading import load_engine
 from acestep_batch.engine.v1.pipeline import V1Engine
 
@@ -135,3 +138,48 @@ def test_small_windows_sound_the_same_and_overlapping_ones_differ_near_their_sea
     assert np.abs(plain - small).max() < 1e-4
     assert plain.shape == overlapped.shape
     assert np.abs(plain - overlapped).max() > 1e-3
+
+
+def noise_as_audio(channels: int, sample_rate: int, seconds: float = 0.6) -> AudioSource:
+    samples = np.random.RandomState(0).standard_normal((channels, round(sample_rate * seconds))) / 10
+    return AudioSource(samples.astype(np.float32), sample_rate)
+
+
+@pytest.mark.parametrize(("channels", "sample_rate"), [(1, 8000), (2, 22050), (2, 44100), (1, 96001)])
+def test_a_source_of_any_rate_and_either_number_of_channels_is_encoded(
+    engine: V1Engine, make_request: MakeRequest, channels: int, sample_rate: int
+) -> None:
+    source = noise_as_audio(channels, sample_rate)
+    (song,) = engine.denoise([make_request(task=AudioToAudio(source, 1.0))])
+    assert song.latents.shape == (8, 16, source_frames(source)) == (8, 16, 7)
+    assert "source" in song.stage_seconds
+
+
+def test_a_song_from_audio_is_the_song_from_its_latents(engine: V1Engine, make_request: MakeRequest) -> None:
+    source = noise_as_audio(2, 48000)
+    (encoded,) = engine.denoise([make_request(task=AudioToAudio(source, 1.0))])
+    songs = [make_request(seed=seed, infer_step=3, task=Repaint(source, 2, 5, 8, 0.9)) for seed in (1, 2)]
+    from_audio = engine.denoise(songs)
+    for song, made in zip(songs, from_audio, strict=True):
+        (again,) = engine.denoise([replace(song, task=replace(song.task, source=LatentSource(encoded.latents)))])
+        np.testing.assert_allclose(made.latents, again.latents, atol=1e-4)
+        assert "source" not in again.stage_seconds
+
+
+def test_the_encoder_is_loaded_for_the_first_source_that_is_audio_and_moves_with_the_others(
+    checkpoint: Path, lyric_tokenizer: LyricTokenizer, make_request: MakeRequest
+) -> None:
+    engine = load_engine(checkpoint, lyric_tokenizer, "cpu", torch.bfloat16, False, "half", [])
+    held = {"infer_step": 1, "guidance_scale": 1.0, "audio_duration": 0.5}
+    request = make_request(**held, task=AudioToAudio(noise_as_audio(2, 44100), 1.0))
+    engine.denoise([make_request(**held)])
+    engine.denoise([make_request(**held, task=AudioToAudio(LatentSource(np.zeros((8, 16, 3))), 1.0))])
+    assert engine.loaded_encoder is None
+    with engine.in_float32():
+        (exact,) = engine.denoise([request])
+    assert engine.loaded_encoder is not None
+    (plain,) = engine.denoise([request])
+    with engine.offloaded():
+        (spared,) = engine.denoise([request])
+    assert np.array_equal(plain.latents, spared.latents)
+    assert 0 < np.abs(plain.latents - exact.latents).max() < 0.5

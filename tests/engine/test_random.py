@@ -36,3 +36,16 @@ def test_first_draw_is_rounded_to_the_compute_dtype_and_later_ones_are_not() -> 
     assert first.dtype == second.dtype == torch.float32
     assert torch.equal(first, first.bfloat16().float())
     assert not torch.equal(second, second.bfloat16().float())
+
+
+def test_draws_of_a_song_that_starts_from_audio_fill_memory_laid_out_as_its_latents() -> None:
+    plain, draws = song_noise(7, SHAPE, first_draws=2), song_noise(7, SHAPE, first_draws=2, like_encoded=True)
+    generator = torch.Generator().manual_seed(7)
+    latents = torch.zeros(1, *SHAPE).to(memory_format=torch.channels_last)
+    for _ in range(2):
+        assert torch.equal(next(draws), torch.randn(SHAPE, generator=generator))
+        next(plain)
+    later = next(draws)
+    assert torch.equal(later, torch.empty_like(latents).normal_(generator=generator)[0])
+    assert not torch.equal(later, next(plain))
+    assert later.is_contiguous()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from acestep_batch.engine.base import SongRequest
 from acestep_batch.engine.random import song_noise
-from acestep_batch.engine.tasks import AudioSource, AudioToAudio, Edit, Extend, Repaint, Retake, Task
+from acestep_batch.engine.tasks import AudioSource, AudioToAudio, Edit, Extend, Repaint, Retake, Source, Task
 from acestep_batch.engine.v1.limits import latent_frames, source_frames
 
 from .checks import Case, Check, largest
@@ -36,13 +36,17 @@ TASK_DEFAULTS: Mapping[str, Any] = {
 
 def task_requests_of(case: Mapping[str, Any], pack: Path) -> list[SongRequest]:
     """The songs of a recorded call, each with its task; audio files are looked up in the pack's folder."""
+    file = case["params"].get("ref_audio_input") or case["params"].get("src_audio_path")
+    return with_tasks(case, None if file is None else read_source(pack / file))
+
+
+def with_tasks(case: Mapping[str, Any], source: Source | None) -> list[SongRequest]:
+    """The songs of a recorded call, each with its task on ``source``."""
     requests = requests_of(case)
     given = {"manual_seeds": case["params"].get("retake_seeds"), "batch_size": len(requests)}
     seeds = seeds_of(given) or case.get("retake_seeds") or [0] * len(requests)
     params = {**TASK_DEFAULTS, **{name: value for name, value in case["params"].items() if value is not None}}
     kind = "audio2audio" if params.get("audio2audio_enable") else params.get("task", "text2music")
-    file = params.get("ref_audio_input" if kind == "audio2audio" else "src_audio_path")
-    source = None if file is None else read_source(pack / file)
     return [
         replace(request, task=_task(kind, params, source, seed)) for request, seed in zip(requests, seeds, strict=True)
     ]
@@ -53,7 +57,7 @@ def read_source(file: Path) -> AudioSource:
     return AudioSource(samples.T.copy(), rate)
 
 
-def _task(kind: str, params: Mapping[str, Any], source: AudioSource | None, seed: int) -> Task | None:
+def _task(kind: str, params: Mapping[str, Any], source: Source | None, seed: int) -> Task | None:
     if kind == "text2music":
         return None
     variance = params["retake_variance"]

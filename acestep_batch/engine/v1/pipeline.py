@@ -59,7 +59,7 @@ class V1Engine:
         self._transformer = transformer
         self._decoder = decoder
         self._load_encoder = load_encoder
-        self._encoder: MusicEncoder | None = None
+        self.loaded_encoder: MusicEncoder | None = None
         self._text_encoder = text_encoder
         self._conditioner = Conditioner(transformer, text_encoder, lyric_tokenizer)
         self._device, self._dtype = transformer.device, transformer.dtype
@@ -123,11 +123,12 @@ class V1Engine:
         return [encoded[id(source)] if id(source) in encoded else _latents_of(source) for source in given]
 
     def _source_encoder(self) -> MusicEncoder:
-        if self._encoder is None:
+        if self.loaded_encoder is None:
             if self._load_encoder is None:
                 raise ValueError("this engine was loaded without what encodes audio; give the source as latents")
-            self._encoder = self._load_encoder().to(self._transformer.dtype)
-        return self._encoder
+            with torch.inference_mode(False):  # weights made within it cannot be moved and cast later
+                self.loaded_encoder = self._load_encoder().to(self._transformer.dtype)
+        return self.loaded_encoder
 
     @torch.inference_mode()
     def decode(
@@ -204,7 +205,7 @@ class V1Engine:
             self._conditioner.forget()
 
     def _move(self, to: torch.device | torch.dtype | str) -> None:
-        components: tuple[Any, ...] = (self._text_encoder, self._transformer, self._decoder, self._encoder)
+        components: tuple[Any, ...] = (self._text_encoder, self._transformer, self._decoder, self.loaded_encoder)
         for component in components:
             if component is not None:
                 component.to(to)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -151,4 +150,4 @@ def _edit_reasons(settings: StepSettings, task: Edit) -> Iterator[str]:
 
 
 def _seconds(frames: int) -> str:
-    return f"{math.floor(frames * SAMPLES_PER_FRAME * 100 / NATIVE_SAMPLE_RATE) / 100:g}"
+    return f"{frames * SAMPLES_PER_FRAME / NATIVE_SAMPLE_RATE:.2f}"
