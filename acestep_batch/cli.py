@@ -18,7 +18,7 @@ from acestep_batch import __version__
 from acestep_batch.problems import FAILED, INTERRUPTED, OK, REFUSED, Refused, refuse
 from acestep_batch.shown import print_problems
 
-VERBS = ("doctor", "download", "inspect", "presets", "resume", "verify")
+VERBS = ("doctor", "download", "inspect", "pick", "presets", "resume", "verify")
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -70,6 +70,10 @@ def _verb(verb: str, words: Sequence[str]) -> int:
         from acestep_batch import inspection
 
         return inspection.run(words)
+    if verb == "pick":
+        from acestep_batch import pick
+
+        return pick.run(words, data_folder("conf"))
     if verb == "verify":
         from acestep_batch import verify
 

@@ -22,7 +22,7 @@ from acestep_batch.schema import (
 USAGE = """\
 usage: python -m acestep_batch [hw=NAME] [model=NAME] [+preset=NAME] [manifest.path=FILE] [key=value ...]
        python -m acestep_batch -m key=1,2,3 ...       a sweep: one run for each combination
-       python -m acestep_batch resume FOLDER | verify FOLDER | inspect FILE     each with a --help of its own
+       python -m acestep_batch resume | verify | pick FOLDER, inspect FILE     each with a --help of its own
        python -m acestep_batch doctor | download model=v1 [to=DIR] | presets
 
 Without arguments the four demo songs are rendered. dry_run=true checks everything and renders nothing.

@@ -26,7 +26,19 @@ POSIX_ONLY = {"fcntl", "resource", "pwd", "grp", "termios", "syslog"}
 UNSAFE_YAML = {"load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"}
 GLOBAL_RANDOMNESS = {"torch.manual_seed", "torch.seed", "np.random.seed", "numpy.random.seed", "random.seed"}
 ENVIRONMENT_WRITES = {"update", "setdefault", "pop", "popitem", "clear"}
-PRINTING = {"cli", "shown", "doctor", "download", "presets", "reference", "progress", "verify", "inspection", "resume"}
+PRINTING = {
+    "cli",
+    "shown",
+    "doctor",
+    "download",
+    "presets",
+    "reference",
+    "progress",
+    "verify",
+    "inspection",
+    "resume",
+    "pick",
+}
 
 UNWANTED = {
     "import pickle": "imports pickle",
