@@ -131,6 +131,4 @@ def _write(target: Path, text: str) -> None:
     try:
         write_text(target, text)
     except FileExistsError:
-        raise Refused(
-            [Problem(str(target), "exists already, and nothing is overwritten", "choose another name")]
-        ) from None
+        raise refuse(str(target), "exists already, and nothing is overwritten", "choose another name") from None

@@ -17,7 +17,7 @@ from .syscalls import Call, Decide, Watch, hand_over
 Work = Callable[[], int]
 """What a child does; gives its exit code."""
 
-PATIENCE_S = 60.0
+PATIENCE_S = 600.0
 """No run of these trials takes a tenth of it: one that does hangs."""
 
 
