@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import platformdirs
 
+from acestep_batch.engine.safetensors_header import DamagedHeaderError, read_header
 from acestep_batch.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -44,13 +44,6 @@ PUBLISHED_FILES = (
 
 _SNAPSHOTS = (f"models--{REPOSITORY.replace('/', '--')}", "snapshots")
 _COMMIT = re.compile("[0-9a-f]{40}")
-MAX_HEADER_BYTES = 4_000_000
-"""Of a safetensors file; the published ones have headers of 20 to 100 kB, and the format's own limit of 100 MB would
-let a file take gigabytes of memory before it is found to be none."""
-_BYTES_OF_TYPE = {
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2, "U32": 4,
-    "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
-}  # fmt: skip
 _MOST_LAYERS, _LARGEST_NUMBER = 1_000, 10_000_000
 """Of a component's config.json: what would take hours to build is no model."""
 _DOWNLOAD = "fetch it with `python -m acestep_batch download model=v1`"
@@ -116,8 +109,11 @@ def _file_problem(file: Path, class_key: tuple[str, str] | None = None, if_missi
         if size == 0:
             return Problem(str(file), "is empty", _REPLACE)
         if file.suffix == ".safetensors":
-            fault = _safetensors_fault(file, size)
-            return Problem(str(file), fault, _REPLACE) if fault else None
+            try:
+                read_header(file)
+            except DamagedHeaderError as damage:
+                return Problem(str(file), str(damage), _REPLACE)
+            return None
         if class_key is not None:
             return _config_problem(file, *class_key)
         if file.suffix == ".json" and not _is_json_object(file):
@@ -125,50 +121,6 @@ def _file_problem(file: Path, class_key: tuple[str, str] | None = None, if_missi
     except OSError as error:
         return Problem(str(file), f"cannot be read ({error.strerror or error})", "check its permissions")
     return None
-
-
-def _safetensors_fault(file: Path, size: int) -> str | None:
-    """Compare the size with what the header promises: 8 bytes of header length, a JSON header, then the tensors."""
-    with file.open("rb") as stream:
-        header_size = int.from_bytes(stream.read(8), "little")
-        if size < 8 or not 2 <= header_size <= MAX_HEADER_BYTES:
-            return "is not a safetensors file"
-        header = stream.read(header_size)
-    if len(header) < header_size:
-        return f"is cut off: {size:,} bytes found, its header alone has {8 + header_size:,}"
-    try:
-        expected = 8 + header_size + _data_size(json.loads(header, object_pairs_hook=_once))
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        return "is not a safetensors file: its header is damaged"
-    if size != expected:
-        return f"is cut off or damaged: {size:,} bytes found, {expected:,} expected by its header"
-    return None
-
-
-def _data_size(header: dict[str, Any]) -> int:
-    """Bytes of tensor data that a safetensors header describes. Raises for anything that is no such header."""
-    if any(not isinstance(value, str) for value in header.get("__metadata__", {}).values()):
-        raise ValueError("metadata that is no text")
-    tensors = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
-    size = 0
-    for name, entry in sorted(tensors, key=lambda each: tuple(each[1]["data_offsets"])):
-        begin, end = entry["data_offsets"]
-        if type(begin) is not int or type(end) is not int or begin != size or end < begin:
-            raise ValueError(f"data offsets {begin}, {end} do not follow {size}")
-        shape = entry["shape"]
-        if any(type(length) is not int or length < 0 for length in shape) or len(shape) > 8 or len(name) > 500:
-            raise ValueError(f"{name} has an impossible shape or name")
-        if math.prod(shape) * _BYTES_OF_TYPE[entry["dtype"]] != end - begin:
-            raise ValueError(f"{name} does not fill its bytes")
-        size = end
-    return size
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
 
 
 def _is_json_object(file: Path) -> bool:

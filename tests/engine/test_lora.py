@@ -15,42 +15,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from lora_maker import FILE, RANK, TARGETS, targeted, write_file
 from peft import LoraConfig
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
 
-FILE = "pytorch_lora_weights.safetensors"
-TARGETS = ("linear_q", "linear_k", "linear_v", "to_q", "to_k", "to_v", "to_out.0")
-RANK, ALPHA = 3, 6
+ALPHA = 6
 NAME = "singer"
 
 
 @pytest.fixture
 def plain(transformer: ACEStepTransformer2DModel) -> ACEStepTransformer2DModel:
     return copy.deepcopy(transformer)
-
-
-def targeted(transformer: ACEStepTransformer2DModel) -> dict[str, nn.Linear]:
-    """The layers that published files adapt, by name."""
-    return {
-        name: module
-        for name, module in transformer.named_modules()
-        if isinstance(module, nn.Linear) and name.endswith(tuple(f".{target}" for target in TARGETS))
-    }
-
-
-def write_file(folder: Path, transformer: ACEStepTransformer2DModel) -> Path:
-    """A file without a word on its strength."""
-    draws = torch.Generator().manual_seed(0)
-    tensors = {}
-    for name, layer in targeted(transformer).items():
-        tensors[f"{name}.lora_A.weight"] = torch.randn(RANK, layer.in_features, generator=draws) / 8
-        tensors[f"{name}.lora_B.weight"] = torch.randn(layer.out_features, RANK, generator=draws) / 8
-    save_file(tensors, folder / FILE)
-    return folder
 
 
 def write_after_training(folder: Path, transformer: ACEStepTransformer2DModel, use_rslora: bool) -> Path:

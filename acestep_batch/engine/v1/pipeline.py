@@ -20,7 +20,8 @@ from acestep_batch.engine.base import (
     StepCallback,
 )
 from acestep_batch.engine.made_on import made_on
-from acestep_batch.engine.tasks import AudioSource, LatentSource, Source, SourceTask
+from acestep_batch.engine.tasks import Adapter, AudioSource, LatentSource, Source, SourceTask
+from acestep_batch.engine.v1.adapters import Adapters
 from acestep_batch.engine.v1.autoencoder import MusicDecoder
 from acestep_batch.engine.v1.batching import branches, model_calls, sampling_key
 from acestep_batch.engine.v1.conditioning import Conditioner, LyricTokenizer
@@ -62,6 +63,7 @@ class V1Engine:
         self.loaded_encoder: MusicEncoder | None = None
         self._text_encoder = text_encoder
         self._conditioner = Conditioner(transformer, text_encoder, lyric_tokenizer)
+        self._adapters = Adapters(transformer)
         self._device, self._dtype = transformer.device, transformer.dtype
         self._offloading = False
         self._compiled = compile_transformer
@@ -96,6 +98,7 @@ class V1Engine:
         if len({sampling_key(request) for request in requests}) != 1:
             raise ValueError(f"{len(requests)} requests do not share one micro-batch key")
         seconds: dict[str, float] = {}
+        self._adapt(requests[0].adapters)
         sources = self._sources(requests, seconds)
         with self._kernels(), self._timed("text", seconds), self._at_work(self._text_encoder):
             self._conditioner.encode_prompts(requests, branches(requests[0]))
@@ -108,6 +111,15 @@ class V1Engine:
         return [
             DenoisedSong(own, model_calls(request), seconds) for request, own in zip(requests, latents, strict=True)
         ]
+
+    def _adapt(self, adapters: tuple[Adapter, ...]) -> None:
+        """What the transformer encoded with other adapters is forgotten, also where loading fails half way."""
+        forget = True
+        try:
+            forget = self._adapters.use(adapters)
+        finally:
+            if forget:
+                self._conditioner.forget()
 
     def _sources(self, requests: Sequence[SongRequest], seconds: dict[str, float]) -> list[Tensor | None]:
         """The latents [8, 16, F] of every request's source, each encoded by itself; None where there is none."""

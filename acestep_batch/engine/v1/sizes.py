@@ -32,6 +32,11 @@ class TransformerSizes:
     lyric_encoder_linear_units: int = 4096
     lyric_encoder_num_blocks: int = 6
 
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> Self:
+        """From a configuration; what it does not name has the published size."""
+        return cls(**_known(cls, config))
+
     @property
     def hidden(self) -> int:
         """Width inside a block's gated convolution, of one of its two halves."""
@@ -148,7 +153,7 @@ class ModelSizes:
     ) -> Self:
         """From the four configurations; what one does not name has the published size."""
         return cls(
-            TransformerSizes(**_known(TransformerSizes, transformer)),
+            TransformerSizes.from_dict(transformer),
             TextEncoderSizes(**_known(TextEncoderSizes, text_encoder)),
             AutoencoderSizes(**_known(AutoencoderSizes, autoencoder)),
             VocoderSizes.from_dict(vocoder),
