@@ -19,7 +19,7 @@ from acestep_batch.preflight import CELLS, manifest_path
 from acestep_batch.problems import Problem, Refused, one_line, refuse
 from acestep_batch.reading import truth
 from acestep_batch.run_folder import RUN_FILE, Command, read_run_file, refuse_links, same_command
-from acestep_batch.run_plan import read_plan
+from acestep_batch.run_plan import PLAN, read_plan
 from acestep_batch.seals import broken_seals
 from acestep_batch.session import run_cells, run_layers
 
@@ -145,9 +145,12 @@ def _as_planned(
     for each in folders:
         own = read_run_file(each) or {"facts": {}}
         _check_seals(each)
-        run = replace(_stored_run(each, shard), swept=own.get("swept", {}))
+        run, plan = replace(_stored_run(each, shard), swept=own.get("swept", {})), tuple(read_plan(each))
         _check_leave(folder, run.output.allow_outside or bool(own["facts"].get(_LEAVES)), may_leave)
-        found.append(Cell(run, each.name if is_sweep else "", own["facts"], tuple(read_plan(each))))
+        if plan:  # no row of a cell may have been valid
+            found.append(Cell(run, each.name if is_sweep else "", own["facts"], plan))
+    if not found:
+        raise refuse(str(folder / PLAN), "holds no song that was planned", "resume it without --as-planned")
     place = Place(command, Path(found[0].run.output.root), folder.parent.name, {}, "run", True, folder)
     return run_cells(found, place, detect(), manifests, (), explain)
 

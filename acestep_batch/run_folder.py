@@ -97,8 +97,7 @@ def find_version(root: Path, name: str, facts: Mapping[str, Any], kind: str, res
     Raises:
         Refused: nothing to resume.
     """
-    parent = run_folder(root, name)
-    _refuse_link(parent)
+    parent = _versions_folder(root, name)
     if resume is False or not parent.is_dir():
         return None
     others: list[tuple[Path, Mapping[str, Any]]] = []
@@ -130,8 +129,7 @@ def open_version(
     Raises:
         Refused: nothing to resume, or the folder cannot be made.
     """
-    parent = run_folder(root, name)
-    _refuse_link(parent)
+    parent = _versions_folder(root, name)
     if resume is False:
         return _described(claim_version(root, name), facts, command, kind)
     try:
@@ -142,6 +140,16 @@ def open_version(
     with held(parent / f"{LOCKS}.lock", wait_s=60):
         existing = find_version(root, name, facts, kind, resume)
         return existing or _described(claim_version(root, name), facts, command, kind)
+
+
+def _versions_folder(root: Path, name: str) -> Path:
+    """Where a run's versions lie. Raises Refused for a link there, and for a name that no file system takes."""
+    parent = run_folder(root, name)
+    try:
+        _refuse_link(parent)
+    except OSError as error:
+        raise refuse("output.root", f"{parent}: {error.strerror}", "choose another folder with output.root=") from error
+    return parent
 
 
 def open_cell(folder: Path, facts: Mapping[str, Any], command: Command, swept: Mapping[str, str]) -> None:

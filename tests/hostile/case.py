@@ -53,6 +53,8 @@ class Case:
     codes: tuple[int, ...] = (0,)
     """The exit codes of an inert input."""
     root: str = "outputs"
+    instead: Callable[[], int] | None = None
+    """What is done in place of the command, by the controls alone."""
 
     @property
     def id(self) -> str:

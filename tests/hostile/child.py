@@ -1,4 +1,7 @@
-"""The process that runs cases: each line it reads is a case's id, each line it writes is what came of it, as JSON."""
+"""The process that runs cases: each line it reads is a case's id, each line it writes is what came of it, as JSON.
+
+The first line that it writes says that it is ready.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from .case import TINY, Case, Outcome, complaints
-from .corpus import CASES
+from .controls import CONTROLS
+from .fuzz import case_called
+from .server import PRINTED
 from .watch import Watch
 
 PRECIOUS = {"precious.txt": "mine", "x.wav": "mine too", "x.wav.json": "{}", "sub/deep.txt": "mine as well"}
@@ -31,10 +36,15 @@ PRECIOUS = {"precious.txt": "mine", "x.wav": "mine too", "x.wav.json": "{}", "su
 def serve(base: Path) -> None:
     """Answer ids until standard input ends; everything that is written goes below ``base``."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what C libraries print is no answer
+    # What C libraries print, and loggers that hold the streams of the process's start, is seen too, and is no answer.
+    printed = os.open(base / PRINTED, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    os.dup2(printed, 1)
+    os.dup2(printed, 2)
     watch = Watch()
     watch.install()
     _prepare(base)
+    answers.write("ready\n")
+    answers.flush()
     for line in sys.stdin:
         answers.write(json.dumps(_answer(line.strip(), watch, base)) + "\n")
         answers.flush()
@@ -88,7 +98,7 @@ def _limit_memory() -> None:
 
 
 def _answer(case_id: str, watch: Watch, base: Path) -> Mapping[str, object]:
-    case = CASES[case_id]
+    case = CONTROLS[case_id][0] if case_id in CONTROLS else case_called(case_id)
     folder = Path(tempfile.mkdtemp(prefix="case-", dir=base))
     work, outside = folder / "work", folder / "outside"
     work.mkdir()
@@ -113,12 +123,13 @@ def _run(case: Case, watch: Watch, base: Path, work: Path) -> Outcome:
     root = work / case.root
     before = _tree(work.parent, root)
     out, err = io.StringIO(), io.StringIO()
+    os.ftruncate(1, 0)
     resident, started = _start_measuring(), time.process_time()
     code: int | None = None
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _logged(err):
         watch.begin([root, base / "temp", base / "cache"])
         try:
-            code = main(words)
+            code = main(words) if case.instead is None else case.instead()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         except BaseException:
@@ -126,6 +137,7 @@ def _run(case: Case, watch: Watch, base: Path, work: Path) -> Outcome:
         finally:
             watch.end()
     cpu_s, peak = time.process_time() - started, _peak_bytes() - resident
+    err.write((base / PRINTED).read_text(encoding="utf-8", errors="backslashreplace"))
     after = _tree(work.parent, root)
     touched = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     return Outcome(work, code, out.getvalue(), err.getvalue(), watch.wrote, watch.ran, watch.connected, touched,

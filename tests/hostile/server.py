@@ -15,7 +15,10 @@ from types import TracebackType
 from typing import Any
 
 TESTS = Path(__file__).resolve().parents[1]
-PATIENCE_S = 20
+PATIENCE_S, START_S = 30.0, 120.0
+"""What one input, and the start of a process, may take on a machine that is busy with others."""
+PRINTED = "printed"
+"""The file below a child's folder that its standard output and standard error lead to."""
 
 
 class Child:
@@ -32,24 +35,42 @@ class Child:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def ask(self, case_id: str) -> dict[str, Any]:
+    def ask(self, case_id: str, patience_s: float = PATIENCE_S) -> dict[str, Any]:
         """What came of a case: its complaints, and what it took."""
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(f"{case_id}\n")
         process.stdin.flush()
-        try:
-            line = self._reading.submit(process.stdout.readline).result(PATIENCE_S)
-        except Late:
-            line = ""
-        if line:
+        if line := self._line(patience_s):
             answer: dict[str, Any] = json.loads(line)
             return answer
-        ended = process.poll()
+        ended = self._ended()
+        complaint = "did not end" if ended is None else f"killed the process ({ended}): {self._last_words()}"
+        return {"complaints": [complaint], "cpu_s": 0.0, "peak_bytes": 0, "code": None}
+
+    def _line(self, patience_s: float) -> str:
+        """The next line that the process writes; empty where none comes."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        try:
+            return self._reading.submit(self._process.stdout.readline).result(patience_s)
+        except Late:
+            return ""
+
+    def _ended(self) -> int | None:
+        """How the process ended by itself, which may take a moment after its last line; None where it had not."""
+        assert self._process is not None
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        ended = self._process.poll()
         self._end()
-        return {"complaints": ["did not end" if ended is None else f"killed the process ({ended})"], "cpu_s": 0.0,
-                "peak_bytes": 0, "code": None}  # fmt: skip
+        return ended
+
+    def _last_words(self) -> str:
+        with suppress(OSError):
+            return (Path(self._base.name) / PRINTED).read_text(encoding="utf-8", errors="replace")[-1000:]
+        return ""
 
     def close(self) -> None:
         """End the process, and clear up after it."""
@@ -79,4 +100,6 @@ class Child:
             [sys.executable, "-m", "hostile.child", self._base.name],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, encoding="utf-8",
         )  # fmt: skip
+        if not self._line(START_S):
+            raise RuntimeError(f"the watched process does not start: {self._last_words()}")
         return self._process

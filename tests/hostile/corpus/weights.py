@@ -166,7 +166,8 @@ CONFIGS: Mapping[str, object] = {
 }
 
 
-def _checkpoint(folder: Path) -> Path:
+def checkpoint(folder: Path) -> Path:
+    """A sound checkpoint and one song, put below ``folder``; returns the checkpoint's folder."""
     for name, content in songs({"id": "a", "lyrics": "la"}).items():
         (folder / name).write_text(str(content), encoding="utf-8")
     shutil.copytree(CHECKPOINT, folder / "checkpoint")
@@ -178,14 +179,14 @@ def _checkpoint(folder: Path) -> Path:
 
 def _replaced(name: str, content: Callable[[], bytes]) -> Callable[[Path], None]:
     def prepare(folder: Path) -> None:
-        (_checkpoint(folder) / name).write_bytes(content())
+        (checkpoint(folder) / name).write_bytes(content())
 
     return prepare
 
 
 def _edited(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
     def prepare(folder: Path) -> None:
-        file = _checkpoint(folder) / name
+        file = checkpoint(folder) / name
         file.write_bytes(change(file.read_bytes()))
 
     return prepare
@@ -264,8 +265,8 @@ def cases() -> Iterator[Case]:
 
 
 def _with_code(folder: Path) -> None:
-    checkpoint = _checkpoint(folder)
-    for place in (checkpoint, checkpoint / "ace_step_transformer", checkpoint / "umt5-base"):
+    own = checkpoint(folder)
+    for place in (own, own / "ace_step_transformer", own / "umt5-base"):
         for name in ("modeling.py", "__init__.py", "conftest.py", "tokenization.py"):
             (place / name).write_text("open('pwned', 'w')\n", encoding="utf-8")
         (place / "pytorch_model.bin").write_bytes(pickled())
