@@ -33,13 +33,19 @@ def asked(ids: Iterable[str]) -> Iterator[Answer]:
     """Ask a child of our own about each."""
     with Child() as child:
         for each in ids:
-            found = child.ask(each, CONTROL_S if each in CONTROLS else PATIENCE_S)
-            complaints, code = tuple(found["complaints"]), found["code"]
-            if each in CONTROLS:
-                wanted = CONTROLS[each][1]
-                seen = any(complaint.startswith(wanted) or wanted in complaint for complaint in complaints)
-                complaints, code = () if seen else (f"the control was not found out ({complaints})",), None
-            yield Answer(each, _group(each), code, found["cpu_s"], found["peak_bytes"], complaints)
+            yield answer_of(child, each)
+
+
+def answer_of(child: Child, case_id: str) -> Answer:
+    """What came of an input, or of a control."""
+    if case_id not in CONTROLS:
+        found = child.ask(case_id, PATIENCE_S)
+        return Answer(case_id, _group(case_id), found["code"], found["cpu_s"], found["peak_bytes"], tuple(found["complaints"]))
+    found = child.ask(case_id, CONTROL_S)
+    wanted = CONTROLS[case_id][1]
+    is_found_out = any(wanted in complaint for complaint in found["complaints"])
+    complaints = () if is_found_out else (f"the control was not found out: {found['complaints']}",)
+    return Answer(case_id, "control", None, found["cpu_s"], found["peak_bytes"], complaints)
 
 
 def _group(case_id: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..case import Case
-from . import documents, hydra, names, paths, runs, tables, texts, weights
+from . import documents, files, hydra, names, paths, runs, tables, texts, weights
 
 CASES: Mapping[str, Case] = {
     case.id: case
-    for module in (paths, names, documents, tables, texts, hydra, weights, runs)
+    for module in (paths, names, documents, tables, texts, hydra, weights, runs, files)
     for case in module.cases()
 }
 """By id."""
