@@ -16,6 +16,7 @@ from typing import Any
 from acestep_batch.execute import run_records, sweep_records
 from acestep_batch.ledger import SEAL, latest, ledger_files, read_ledger
 from acestep_batch.outputs.audio_files import file_sha256
+from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.outputs.records import json_text
 from acestep_batch.preflight import CELLS
 from acestep_batch.problems import Refused, one_line, refuse
@@ -45,7 +46,11 @@ def check_folder(folder: Path) -> list[CheckedRun]:
     Raises:
         Refused: the folder is neither.
     """
-    if (folder / CELLS).is_dir():
+    try:
+        is_sweep = (folder / CELLS).is_dir()
+    except (OSError, ValueError) as error:  # a name that no file system takes
+        raise refuse(str(folder), f"is no run's folder ({one_line(error)})", "check the path") from error
+    if is_sweep:
         cells = [check_run(cell, cell.name) for cell in sorted((folder / CELLS).iterdir()) if cell.is_dir()]
         sweep = CheckedRun(folder, "")
         sweep.findings += _run_file(folder)
@@ -112,7 +117,7 @@ def _run_file(folder: Path) -> Iterator[Finding]:
 def _ledger_lines(folder: Path, unusable: Collection[str]) -> Iterator[Finding]:
     """Lines that are not exactly what was appended, and those that are ``unusable``, by file and number."""
     for file in ledger_files(folder):
-        *lines, rest = file.read_bytes().split(b"\n")
+        *lines, rest = read_plain_file(file).split(b"\n")
         for number, line in enumerate(lines, 1):
             if not _is_sealed(line) or f"{file}:{number}" in unusable:
                 remedy = "delete that line, and resume the run"
@@ -147,7 +152,7 @@ def _environments(folder: Path, records: Mapping[str, Mapping[str, Any]]) -> Ite
         remedy = "take it from a copy of the run"
         path = folder / Path(name).name
         try:
-            if not path.is_file():
+            if not path.exists():
                 yield Finding("", name, f"is missing; {about}", remedy)
             elif file_sha256(path) != sha256:
                 yield Finding("", name, f"{CHANGED}; {about}", remedy)
@@ -193,7 +198,7 @@ def _same_software(folder: Path, songs: Sequence[CheckedSong]) -> bool:
     here = {name: importlib.metadata.version(name) for name in ("pandas", "pyarrow")}
     for name in names:
         try:
-            packages = json.loads((folder / Path(name).name).read_bytes())["packages"]
+            packages = json.loads(read_plain_file(folder / Path(name).name))["packages"]
             if any(packages[library] != version for library, version in here.items()):
                 return False
         except BROKEN:

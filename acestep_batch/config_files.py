@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,7 @@ def check_config_folder(folder: Path, shipped: Path) -> None:
     """
     if not folder.is_dir():
         raise refuse(f"--config-dir {folder}", "there is no such folder", "check the path")
-    files = sorted(islice(folder.rglob("*.yaml"), _MOST_FILES + 1))
-    if len(files) > _MOST_FILES:
-        raise refuse(f"--config-dir {folder}", f"holds more than {_MOST_FILES:,} files", "give a folder of its own")
+    files = sorted(_yaml_files(folder))
     allowed = load_yaml(read_text(shipped, str(shipped)), str(shipped), _REMEDY)["hydra"]
     problems: list[Problem] = []
     for file in files:
@@ -44,6 +43,16 @@ def check_config_folder(folder: Path, shipped: Path) -> None:
             problems.append(Problem(str(file), "sets something of hydra, which has no effect on a run", "leave it out"))
     if problems:
         raise Refused(problems)
+
+
+def _yaml_files(folder: Path) -> Iterator[Path]:
+    """The YAML files in a folder and those below it, links to folders not followed."""
+    seen = 0
+    for at, _, names in os.walk(folder):
+        seen += 1 + len(names)
+        if seen > _MOST_FILES:
+            raise refuse(f"--config-dir {folder}", f"holds more than {_MOST_FILES:,} files", "give a folder of its own")
+        yield from (Path(at, name) for name in names if name.endswith(".yaml"))
 
 
 def _speaks_to_hydra(text: str, content: Any, allowed: Any) -> bool:

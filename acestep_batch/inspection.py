@@ -14,6 +14,7 @@ from acestep_batch.engine.load import EngineKey, load_engine
 from acestep_batch.interrupts import Interrupts, interrupts
 from acestep_batch.outputs.audio_files import ENCODER, decoded, file_sha256
 from acestep_batch.outputs.formats import is_lossy
+from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.outputs.records import json_text
 from acestep_batch.outputs.tags import read_record
 from acestep_batch.problems import FAILED, OK, REFUSED, Problem, Refused, refuse
@@ -38,6 +39,8 @@ its own tags, so that the file alone is enough. Its samples are held against the
 Exit codes: 0 the samples (and the new rendering) are as recorded; 1 they are not; 2 that cannot be
 told here, or the file says nothing about itself.
 """
+
+_REMEDY = "inspect files that acestep_batch wrote, with their tags or with the .json beside them"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -118,7 +121,7 @@ def inspect(path: Path) -> Inspected:
     Raises:
         Refused: it is no audio file, or says nothing about itself that can be read.
     """
-    if not path.is_file():
+    if "\0" in str(path) or not path.is_file():
         raise refuse(str(path), "is no file", "give an audio file, such as outputs/demo/v0001/audio/x.wav")
     tags: dict[str, Any] | None = None
     try:
@@ -129,7 +132,7 @@ def inspect(path: Path) -> Inspected:
     try:
         pcm = decoded(path)[0]
     except (OSError, RuntimeError) as error:
-        raise Refused([*in_tags, Problem(str(path), f"cannot be decoded ({error})")]) from error
+        raise Refused([*in_tags, Problem(str(path), f"cannot be decoded ({error})", _REMEDY)]) from error
     beside = _beside(path)
     if beside is not None and _fits(beside, path, pcm, tags):
         record, source = beside, f"the record beside it, {path.name}.json"
@@ -137,15 +140,14 @@ def inspect(path: Path) -> Inspected:
         stranger = "; the record beside it is another file's" if beside is not None else ""
         record, source = tags, f"the file's own tags{stranger}"
     else:
-        remedy = "inspect files that acestep_batch wrote, with their tags or with the .json beside them"
-        raise Refused(in_tags or [Problem(str(path), "says nothing about how it was made", remedy)])
-    recorded = recorded_song(record, source)
+        raise Refused(in_tags or [Problem(str(path), "says nothing about how it was made", _REMEDY)])
+    recorded = recorded_song(record, f"{path}: {source}")
     return Inspected(path, source, record, recorded, *_samples(recorded, record, path, pcm))
 
 
 def _beside(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.with_name(f"{path.name}.json").read_bytes())
+        found = json.loads(read_plain_file(path.with_name(f"{path.name}.json")))
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and isinstance(found.get("record"), dict) else None

@@ -21,7 +21,7 @@ _ELSEWHERE = frozenset({"prompt", "lyrics", "actual_seeds", "takes"})
 
 def field_lines(label: str, text: str) -> list[str]:
     """A label and what it stands for, which goes on below itself where it is long."""
-    begin, go_on = f"{label:<{_LABEL}}", " " * _LABEL
+    begin, go_on = f"{visible(label):<{_LABEL}}", " " * _LABEL
     return _wrapped(text, begin, go_on)
 
 

@@ -14,6 +14,8 @@ from acestep_batch.problems import Problem, Refused, one_line, refuse
 from acestep_batch.schema import PARAMETERS, SONG, Generation
 
 _REMEDY = "take the record from a copy of the run"
+_ROUNDED_S = 1.0
+"""A song is shorter than was asked, by less than this; one that claims to be longer was never made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,13 @@ def recorded_song(sidecar: Mapping[str, Any], where: str) -> Recorded:
         engine, file = dict(record["engine"]), dict(record["file"])
         kind = (str(file["format"]), str(file["subtype"]))
         encoding = next(each for each in ALL_FORMATS if (each.name, each.subtype) == kind)
+        if song.generation.audio_duration > float(record["duration_s"]) + _ROUNDED_S:
+            raise ValueError(
+                f"audio_duration is {song.generation.audio_duration:g} s, of a song of {record['duration_s']} s"
+            )
+        dict(engine.get("made_on") or {})
+        if not all(isinstance(note, str) for note in record.get("notes") or ()):
+            raise TypeError("notes are no texts")
         return Recorded(
             song=song,
             identity=str(record["identity"]),

@@ -67,9 +67,9 @@ def run(words: Sequence[str], conf: Path, manifests: Path) -> int:
             message = f"is neither shard=I/N nor {ALLOWED}"
             raise refuse(f"resume {word}", message, "`python -m acestep_batch resume --help`")
     shard = next((word.removeprefix("shard=") for word in flags.words if word != ALLOWED), None)
+    command = same_command(Path(flags.folder))
+    refuse_links(Path(flags.folder))
     folder = Path(flags.folder).resolve()
-    command = same_command(folder)
-    refuse_links(folder)
     described = read_run_file(folder) or {}
     if described.get("kind") == "cell":
         raise refuse(str(folder), "is one cell of a sweep", f"resume the sweep: {folder.parent.parent}")

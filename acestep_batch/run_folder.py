@@ -183,10 +183,11 @@ def _shown(value: object) -> str:
 
 
 def refuse_links(folder: Path) -> None:
-    """Refuse a run's folder that holds a link, or a junction of Windows: what is written below it must stay there.
+    """Refuse a run's folder that is or holds a link, or a junction of Windows: what is written below it must stay there.
 
     ``output.root`` and what lies above it may be links; that is the choice of whoever gives it.
     """
+    _refuse_link(folder)
     waiting = [folder]
     while waiting:
         with os.scandir(waiting.pop()) as entries:

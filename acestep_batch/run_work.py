@@ -65,7 +65,7 @@ def open_work(checked: Preflight, folder: Path, shard: Shard | None) -> Opened:
                 raise refuse(str(folder), "its songs have changed while other shards are at work", "wait for them")
             moves |= set_aside(folder, work.dropped, records, trust=trust)
             _write_plan(checked, folder, work.plan)
-        elif broken_seals(folder) and is_alone(folder, shard):  # by a crash between two of these files, or later
+        elif (broken_seals(folder) or not _agrees(before)) and is_alone(folder, shard):  # by a crash, or later
             _write_plan(checked, folder, work.plan)
         mine = frozenset(_mine(work, shard))
         moves |= set_aside(folder, (each for each in work.plan if each.song.song_id in mine), records, trust=trust)
@@ -96,6 +96,11 @@ def _work(
 
 def _stored(folder: Path) -> list[PlannedSong]:
     return read_plan(folder) if (folder / PLAN).exists() else []
+
+
+def _agrees(plan: Sequence[PlannedSong]) -> bool:
+    """Whether the songs' identities are those of the facts that stand beside them."""
+    return all(identity_of(each.facts) == each.identity for each in plan)
 
 
 def _mine(work: Work, shard: Shard | None) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.outputs.records import json_text, write_json
 
 SEALS = "seals.json"
@@ -39,7 +40,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
         ValueError: it is not.
         OSError: the file cannot be read.
     """
-    data = path.read_bytes()
+    data = read_plain_file(path)
     content = json.loads(data)
     if not isinstance(content, dict) or data != (json_text(content, indent=2) + "\n").encode("utf-8"):
         raise ValueError(_WRONG)
@@ -75,7 +76,7 @@ def broken_seals(folder: Path) -> dict[str, str]:
 
 def _fault(path: Path, sha256: str) -> str:
     try:
-        return "" if hashlib.sha256(path.read_bytes()).hexdigest() == sha256 else _WRONG
+        return "" if hashlib.sha256(read_plain_file(path)).hexdigest() == sha256 else _WRONG
     except FileNotFoundError:
         return "is missing"
     except OSError as error:

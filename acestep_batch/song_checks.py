@@ -12,6 +12,7 @@ from typing import Any
 from acestep_batch.identity import changed_facts, identity_of
 from acestep_batch.outputs.audio_files import decoded, file_sha256
 from acestep_batch.outputs.formats import is_lossy
+from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.problems import Problem, Refused, one_line
 from acestep_batch.record import OVERLAPPED
 from acestep_batch.recorded import Recorded, recorded_song
@@ -134,7 +135,7 @@ def _sidecar(song: CheckedSong, record: Mapping[str, Any], entry: Mapping[str, A
         yield Finding(song.song_id, name, "is missing", remedy)
         return
     try:
-        data = (folder / name).read_bytes()
+        data = read_plain_file(folder / name)
     except OSError as error:
         yield Finding(song.song_id, name, f"cannot be read ({error.strerror or error})", remedy)
         return

@@ -15,6 +15,7 @@ import pandas as pd
 
 from acestep_batch.lock import LOCKS, held
 from acestep_batch.outputs.atomic import TEMPORARY_PREFIX, write_bytes
+from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.problems import Refused, one_line
 from acestep_batch.schema import SONG
 
@@ -124,7 +125,7 @@ def stale_summaries(folder: Path, records: Iterable[Mapping[str, Any]], exact: b
     found = {}
     for name, content in _contents(table).items():
         try:
-            data = (folder / name).read_bytes()
+            data = read_plain_file(folder / name)
             if data != content and (exact or not _holds(name, data, content)):
                 found[name] = "is not what the records give: stale, or changed"
         except FileNotFoundError:

@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from acestep_batch.checks import CheckedRun
 from acestep_batch.companies import Company
 from acestep_batch.engine.base import Engine, StepCallback
 from acestep_batch.engine.load import EngineKey
 from acestep_batch.hardware import Machine, TorchBuild
+from acestep_batch.outputs.plain_files import read_plain_file
+from acestep_batch.plain_yaml import load_yaml
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem, Refused, one_line
 from acestep_batch.record import Outcome
@@ -100,10 +100,11 @@ def verify_companies(
 def weights_place_of(folder: Path, given: WeightsPlace) -> WeightsPlace:
     """Where a run's weights lay when it was made, below what is given; a damaged configuration says nothing."""
     try:
-        model = dict(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["model"])
-        started_in = Path(json.loads((folder / RUN_FILE).read_bytes())["command"]["directory"])
+        text = read_plain_file(folder / "config.yaml").decode("utf-8")
+        model = dict(load_yaml(text, "config.yaml", "put it back")["model"])
+        started_in = Path(json.loads(read_plain_file(folder / RUN_FILE))["command"]["directory"])
         path, vocab = (None if model[name] is None else started_in / model[name] for name in ("path", "lyric_vocab"))
-    except (*BROKEN, yaml.YAMLError):
+    except (*BROKEN, Refused):
         return given
     return WeightsPlace(given.path or path, given.lyric_vocab or (vocab if given.path is None else None))
 

@@ -30,7 +30,9 @@ NAMED = {
 }  # fmt: skip
 """Classes that the corpus must not lose."""
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the corpus makes pipes, and names that Windows has not")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="the corpus makes pipes, and names that Windows has not"
+)
 
 
 def ids_of(group: str) -> list[str]:

@@ -13,6 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from acestep_batch.outputs.formats import ALL_FORMATS, AudioFormat
+from acestep_batch.outputs.plain_files import check_plain_file
 from acestep_batch.outputs.stable_bytes import remove_peak_time, set_ogg_serial
 
 ENCODER = f"libsndfile {soundfile.__libsndfile_version__}"
@@ -101,9 +102,13 @@ def pcm_sha256(path: Path) -> str:
 
 
 def decoded(path: Path) -> tuple[str, int]:
-    """`pcm_sha256` and the number of frames that the file really holds, whatever its header says."""
+    """`pcm_sha256` and the number of frames that the file really holds, whatever its header says.
+
+    Raises soundfile.LibsndfileError when the file cannot be read, and OSError where it is no plain file.
+    """
     digest = hashlib.sha256()
     frames = 0
+    check_plain_file(path)
     with soundfile.SoundFile(path) as file:
         for block in file.blocks(BLOCK_FRAMES, dtype="float32", always_2d=True):
             digest.update(np.ascontiguousarray(block, "<f4").data)
@@ -114,8 +119,9 @@ def decoded(path: Path) -> tuple[str, int]:
 def read_audio(path: Path) -> tuple[NDArray[np.float32], int]:
     """The file's samples `[channels, N]` float32, as libsndfile decodes them, and its sample rate in Hz.
 
-    Raises soundfile.LibsndfileError when the file cannot be read.
+    Raises soundfile.LibsndfileError when the file cannot be read, and OSError where it is no plain file.
     """
+    check_plain_file(path)
     with soundfile.SoundFile(path) as file:
         blocks = [np.zeros((0, file.channels), np.float32)]
         blocks.extend(file.blocks(BLOCK_FRAMES, dtype="float32", always_2d=True))
@@ -124,6 +130,7 @@ def read_audio(path: Path) -> tuple[NDArray[np.float32], int]:
 
 def file_sha256(path: Path) -> str:
     """sha256 of the file's bytes. Raises OSError."""
+    check_plain_file(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -19,9 +19,10 @@ from mutagen.wave import WAVE
 
 from acestep_batch.outputs.formats import AudioFormat
 from acestep_batch.outputs.records import json_text
-from acestep_batch.problems import refuse
+from acestep_batch.problems import one_line, refuse
 
 RECORD_TAG = "ACESTEP_BATCH"
+_REMEDY = "give a file as acestep_batch wrote it, or take it from a copy"
 
 _FILE_TYPES: dict[str, Any] = {"wav": WAVE, "flac": FLAC, "mp3": MP3, "ogg": OggVorbis, "opus": OggOpus}
 
@@ -73,10 +74,10 @@ def read_record(path: Path) -> dict[str, Any] | None:
     """
     try:
         file = mutagen.File(path)
-    except mutagen.MutagenError as error:
-        raise refuse(str(path), f"cannot be read as audio: {error}") from error
+    except Exception as error:  # mutagen raises its own errors, and of damaged tags whatever it meets
+        raise refuse(str(path), f"cannot be read as audio ({one_line(error)})", _REMEDY) from error
     if file is None:
-        raise refuse(str(path), "is no audio file of a known format")
+        raise refuse(str(path), "is no audio file of a known format", _REMEDY)
     if isinstance(file.tags, ID3):
         values = [frame.text[0] for frame in file.tags.getall(f"TXXX:{RECORD_TAG}")]
     else:
@@ -85,10 +86,10 @@ def read_record(path: Path) -> dict[str, Any] | None:
         return None
     try:
         record = json.loads(values[0])
-    except ValueError as error:
-        raise refuse(str(path), f"its tag {RECORD_TAG} is no JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise refuse(str(path), f"its tag {RECORD_TAG} is no JSON ({one_line(error)})", _REMEDY) from error
     if not isinstance(record, dict):
-        raise refuse(str(path), f"its tag {RECORD_TAG} is no JSON object")
+        raise refuse(str(path), f"its tag {RECORD_TAG} is no JSON object", _REMEDY)
     return record
 
 

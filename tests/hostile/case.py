@@ -98,6 +98,9 @@ def _writer(files: Files | Prepare) -> Prepare:
 
 _LINE = re.compile(
     r"(error|warning|note|lint|slow|failed): |\.\.\. and [\d,]+ more|[\d,]+ problems$|nothing was rendered$"
+    r"|loading \S+ on |\[\d+/\d+\] "
+    # libmpg123 speaks of damaged frames by itself, and libsndfile gives no way to silence it.
+    r"|Note: |\[src/libmpg123/|$"
 )
 _REMEDY = re.compile(r" -> |; allowed: | \(did you mean |: was .*, is now ")
 

@@ -42,9 +42,7 @@ songs:
     prompt: ~
     preset: fast
 """
-CSV = (
-    'id,prompt,lyrics,seed,guidance_scale,output_path\r\na,"pop, 90 bpm","[verse]\nla ""la""",7,5.5,\r\nb,雨,,8,3,one/b.wav\r\n'
-)
+CSV = 'id,prompt,lyrics,seed,guidance_scale,output_path\r\na,"pop, 90 bpm","[verse]\nla ""la""",7,5.5,\r\nb,雨,,8,3,one/b.wav\r\n'
 PRESET = """\
 # @package generation
 prompt: "pop, ${.lyrics}"
@@ -236,7 +234,9 @@ def _of_corpus(seed: int, number: int, rng: random.Random) -> Case:
     def prepare(folder: Path) -> None:
         case.prepare(folder)
         files = sorted(
-            path for path in folder.rglob("*") if path.is_file() and not path.is_symlink() and path.stat().st_size < 200_000
+            path
+            for path in folder.rglob("*")
+            if path.is_file() and not path.is_symlink() and path.stat().st_size < 200_000
         )
         if files:
             file = rng.choice(files)

@@ -40,7 +40,9 @@ def answer_of(child: Child, case_id: str) -> Answer:
     """What came of an input, or of a control."""
     if case_id not in CONTROLS:
         found = child.ask(case_id, PATIENCE_S)
-        return Answer(case_id, _group(case_id), found["code"], found["cpu_s"], found["peak_bytes"], tuple(found["complaints"]))
+        return Answer(
+            case_id, _group(case_id), found["code"], found["cpu_s"], found["peak_bytes"], tuple(found["complaints"])
+        )
     found = child.ask(case_id, CONTROL_S)
     wanted = CONTROLS[case_id][1]
     is_found_out = any(wanted in complaint for complaint in found["complaints"])

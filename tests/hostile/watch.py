@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -13,11 +13,11 @@ from typing import Any
 PACKAGE = Path(__file__).resolve().parents[2] / "acestep_batch"
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_NEW_NAMES = {
-    "os.mkdir": 1, "os.remove": 1, "os.rmdir": 1, "os.truncate": 1, "os.chmod": 1, "os.chown": 1, "os.utime": 1,
-    "os.rename": 2, "os.link": 2,
+_NEW_NAMES: Mapping[str, Sequence[tuple[int, int | None]]] = {
+    "os.mkdir": [(0, 2)], "os.remove": [(0, 1)], "os.rmdir": [(0, 1)], "os.truncate": [(0, None)], "os.chmod": [(0, 2)],
+    "os.chown": [(0, 3)], "os.utime": [(0, 3)], "os.rename": [(0, 2), (1, 3)], "os.link": [(0, 2), (1, 3)], "os.symlink": [(1, 2)],
 }  # fmt: skip
-"""Events that change what stands under a name, each with how many of its first arguments are such names."""
+"""Events that change what stands under a name: where such names stand, each with the open folder it may start from."""
 _RUNNING = frozenset(
     {
         "pickle.find_class", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile",
@@ -69,11 +69,9 @@ class Watch:
             if flags & _WRITING and not isinstance(path, int):
                 self._note_name(event, os.path.realpath(os.fspath(path)))
         elif event in _NEW_NAMES:
-            for name in given[: _NEW_NAMES[event]]:
-                if not isinstance(name, int):
-                    self._note_name(event, _in_its_folder(name))
-        elif event == "os.symlink":
-            self._note_name(event, _in_its_folder(given[1]))
+            for place, start in _NEW_NAMES[event]:
+                if not isinstance(given[place], int):
+                    self._note_name(event, _in_its_folder(given[place], -1 if start is None else given[start]))
         elif (
             event in _RUNNING
             and not (event in _EXPECTED and _is_within(_EXPECTED[event]))
@@ -90,10 +88,11 @@ class Watch:
         self.wrote.append(f"{event} {name}")
 
 
-def _in_its_folder(name: Any) -> str:
-    """A name with the links of its folder resolved, and not its own."""
+def _in_its_folder(name: Any, start: int) -> str:
+    """A name with the links of its folder resolved, and not its own; ``start`` is an open folder, or -1."""
     folder, last = os.path.split(os.fsdecode(os.fspath(name)))
-    return os.path.join(os.path.realpath(folder or "."), last)  # noqa: PTH118
+    begin = os.readlink(f"/proc/self/fd/{start}") if start >= 0 else "."  # noqa: PTH115
+    return os.path.join(os.path.realpath(os.path.join(begin, folder)), last)  # noqa: PTH118
 
 
 def _is_within(modules: tuple[str, ...]) -> bool:

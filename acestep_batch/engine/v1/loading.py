@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,9 +96,17 @@ def load_transformer(folder: Path, dtype: torch.dtype, device: str) -> ACEStepTr
     """The diffusion transformer; parameters that inference never reads are not read from the file either."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with torch.device("meta"):
-        model: ACEStepTransformer2DModel = ACEStepTransformer2DModel.from_config(config)
+        model: ACEStepTransformer2DModel = ACEStepTransformer2DModel.from_config(_known(config))
     load_weights(model, folder / "diffusion_pytorch_model.safetensors", dtype, device, ignored=UNUSED_PARAMETERS)
     return model
+
+
+def _known(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the transformer asks for, and diffusers' own; it says a line about every other key, which nothing reads."""
+    asked = inspect.signature(ACEStepTransformer2DModel.__init__).parameters
+    return {
+        name: value for name, value in config.items() if name in asked or name in ("_class_name", "_diffusers_version")
+    }
 
 
 def load_text_encoder(folder: Path, dtype: torch.dtype, device: str) -> TextEncoder:

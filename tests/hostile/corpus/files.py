@@ -18,11 +18,29 @@ NAME = "0001_a_1"
 
 
 def wave(
-    *, size: int = 36 + 8, channels: int = 2, rate: int = 48_000, bits: int = 16, data: int = 8, kind: int = 1, body: bytes = bytes(8)
+    *,
+    size: int = 36 + 8,
+    channels: int = 2,
+    rate: int = 48_000,
+    bits: int = 16,
+    data: int = 8,
+    kind: int = 1,
+    body: bytes = bytes(8),
 ) -> bytes:
     """A WAV file that says of itself what is asked."""
-    shape = struct.pack("<HHIIHH", kind, channels, rate, rate * channels * bits // 8 % 2**32, channels * bits // 8 % 2**16, bits)
-    return b"RIFF" + struct.pack("<I", size) + b"WAVEfmt " + struct.pack("<I", 16) + shape + b"data" + struct.pack("<I", data) + body
+    shape = struct.pack(
+        "<HHIIHH", kind, channels, rate, rate * channels * bits // 8 % 2**32, channels * bits // 8 % 2**16, bits
+    )
+    return (
+        b"RIFF"
+        + struct.pack("<I", size)
+        + b"WAVEfmt "
+        + struct.pack("<I", 16)
+        + shape
+        + b"data"
+        + struct.pack("<I", data)
+        + body
+    )
 
 
 def flac(*, rate: int = 48_000, channels: int = 2, bits: int = 16, samples: int = 0, more: bytes = b"") -> bytes:
@@ -115,6 +133,8 @@ def _file(**values: object) -> Callable[[dict[str, Any]], None]:
 
 WRONG: Mapping[str, Callable[[dict[str, Any]], None]] = {
     "duration-beyond-all-bounds": _row(audio_duration=1e9),
+    "notes-that-are-a-number": _record(notes=1),
+    "made-on-as-a-list": _engine(made_on=[1]),
     "steps-beyond-all-bounds": _row(infer_step=10**9),
     "duration-that-is-a-list": _row(audio_duration=[1]),
     "prompt-that-is-a-list": _row(prompt=["x"]),
@@ -122,7 +142,6 @@ WRONG: Mapping[str, Callable[[dict[str, Any]], None]] = {
     "no-seeds": _row(actual_seeds=[]),
     "target": _row(scheduler_type={"_target_": "os.system"}),
     "engine-that-is-a-list": _record(engine=[]),
-    "file-that-is-a-text": _record(file="x"),
     "rungs-that-are-a-number": _record(rungs=1),
     "rate-beyond-all-bounds": _record(sample_rate=10**9),
     "micro-batch-that-is-a-text": _record(micro_batch="x"),
@@ -134,11 +153,9 @@ ODD: Mapping[str, Callable[[dict[str, Any]], None]] = {
     "escapes": _row(prompt="\x1b[31m\nerror: x", lyrics="\u202e"),
     "scripts": _row(prompt="<script>alert(1)</script>", comment="=1+1"),
     "notes-with-escapes": _record(notes=["\x1b[2J", "a\nerror: b"]),
-    "notes-that-are-a-number": _record(notes=1),
     "preset-with-escapes": _record(preset="\x1b[31m", same_as="\u202e"),
     "take-as-a-list": _record(take=["\x1b[31m"], takes={}),
     "made-on-with-escapes": _engine(made_on={"\x1b[31m": "\x1b[2J\n", "x": ["\u202e"]}),
-    "made-on-as-a-list": _engine(made_on=[1]),
     "label-with-escapes": _engine(engine_version="\x1b[31m", strict="\x1b"),
     "device-with-escapes": _engine(device="cuda:\x1b[31m"),
     "encoder-as-a-list": _file(encoder=["x"]),
@@ -190,7 +207,9 @@ def cases() -> Iterator[Case]:
         )
     for name, change in ODD.items():
         yield inert("inspect", name, _of_song(sidecar(change)), *look, "--rerun", codes=(0, 1, 2), check=_no_mark)
-        yield inert("verify", f"sidecar-{name}", _of_song(sidecar(change)), *check, codes=(1,), check=_named("differ"))
+        yield inert(
+            "verify", f"sidecar-{name}", _of_song(sidecar(change)), *check, codes=(1,), check=_named(f"{NAME}.wav.json")
+        )
     for name, change in MODELS.items():
         yield refused("inspect", name, _of_song(sidecar(change)), *look, "--rerun", says=("error",), check=_no_mark)
         yield inert("verify", f"sidecar-{name}", _of_song(sidecar(change)), *check, codes=(1, 2), check=_no_mark)
@@ -202,7 +221,13 @@ def cases() -> Iterator[Case]:
                     *look, check=_no_mark)  # fmt: skip
     yield inert("inspect", "beside-a-pipe", _of_song(pipe(f"audio/{NAME}.wav.json")), *look, check=_no_mark)
     yield inert("inspect", "beside-a-folder", _of_song(_folder_for(f"audio/{NAME}.wav.json")), *look)
-    for name, path in (("pipe", file), ("device", Path("/dev/zero")), ("folder", RUN), ("nothing", Path("x.wav")), ("nul", Path("a\0b"))):
+    for name, path in (
+        ("pipe", file),
+        ("device", Path("/dev/zero")),
+        ("folder", RUN),
+        ("nothing", Path("x.wav")),
+        ("nul", Path("a\0b")),
+    ):
         prepare = _of_song(*([pipe(f"audio/{NAME}.wav")] if name == "pipe" else []))
         yield refused("inspect", f"of-a-{name}", prepare, "inspect", str(path), says=("error",))
 
@@ -221,7 +246,9 @@ def cases() -> Iterator[Case]:
             put = _of_song(lambda run, name=name, content=content: _put(run / name, content))
             yield inert("verify", f"{kind}-{name}", put, *check, codes=(1, 2), check=_named(Path(name).name))
     for name in ("config.yaml", "plan.jsonl", "manifest.jsonl", "overrides.yaml"):
-        put = _of_song(lambda run, name=name: _put(run / name, BOMB.encode()), lambda run, name=name: resealed(run, name))
+        put = _of_song(
+            lambda run, name=name: _put(run / name, BOMB.encode()), lambda run, name=name: resealed(run, name)
+        )
         yield inert("verify", f"sealed-bomb-{name}", put, *check, codes=(0, 1, 2), check=_no_mark)
     for name, change in {
         "path-up": {"audio_path": "../../../../outside/x.wav"}, "path-outside": {"audio_path": "{outside}/x.wav"},
@@ -232,7 +259,9 @@ def cases() -> Iterator[Case]:
     }.items():  # fmt: skip
         yield inert("verify", f"record-{name}", _of_song(record(**change)), *check, codes=(1, 2), check=_no_mark)
         junit = (*check, "--files-only", "--format", "junit")
-        yield inert("verify", f"record-{name}-as-junit", _of_song(record(**change)), *junit, codes=(1, 2), check=_is_xml)
+        yield inert(
+            "verify", f"record-{name}-as-junit", _of_song(record(**change)), *junit, codes=(1, 2), check=_is_xml
+        )
     yield refused("verify", "of-a-file", _of_song(), "verify", str(file), says=("error",))
     yield refused("verify", "of-a-device", _of_song(), "verify", "/dev/zero", says=("/dev/zero",))
     yield refused("verify", "of-nul", _of_song(), "verify", "a\0b", says=("error",))
@@ -251,13 +280,16 @@ def _links() -> Iterator[Case]:
                  "environment.json", "seals.json", "run.json", f"audio/{NAME}.wav", f"audio/{NAME}.wav.json", "audio/.tmp-x"):  # fmt: skip
         for kind in ("outside", "gone"):
             put = _of_song(_linked(name, kind))
-            yield refused("link", f"{kind}-{name}", put, *resume, says=("is a link",), check=_no_mark)
-        yield refused("link", f"again-{name}", _of_song(_linked(name, "outside")), *again, *TINY, says=("is a link",))
+            says = "is a link" if name != "run.json" else "run.json" if kind == "outside" else "is no run's folder"
+            yield refused("link", f"{kind}-{name}", put, *resume, says=(says,), check=_no_mark)
+        says = "is a link" if name != "run.json" else "run.json"
+        yield refused("link", f"again-{name}", _of_song(_linked(name, "outside")), *again, *TINY, says=(says,))
         yield inert("link", f"verified-{name}", _of_song(_linked(name, "outside")), "verify", str(RUN), "--files-only",
                     codes=(0, 1, 2), check=_no_mark)  # fmt: skip
     yield refused("link", "to-itself", _of_song(_looped("audio")), *resume, says=("is a link",))
     yield inert("link", "to-itself-verified", _of_song(_looped("audio")), "verify", str(RUN), codes=(1, 2))
-    yield refused("link", "version", _version_elsewhere, "resume", str(RUN), says=("error",))
+    yield refused("link", "version", _version_elsewhere, "resume", str(RUN), says=("is a link",))
+    yield refused("link", "version-again", _version_elsewhere, *again, *TINY, says=("is a link",))
     yield refused("link", "versions", _versions_elsewhere, *again[:1], *TINY, says=("is a link",))
 
 

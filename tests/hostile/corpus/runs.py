@@ -372,6 +372,27 @@ def _made(outcome: Outcome) -> None:
     assert all(file.is_file() and not file.is_symlink() for file in files)
 
 
+def _used(outcome: Outcome) -> None:
+    _made(outcome)
+    assert "kept latents are not used" not in (outcome.folder / RUN / "run.log").read_text(encoding="utf-8")
+
+
+def _not_used(outcome: Outcome) -> None:
+    _made(outcome)
+    assert "kept latents are not used" in (outcome.folder / RUN / "run.log").read_text(encoding="utf-8")
+
+
+def _made_as_asked(outcome: Outcome) -> None:
+    """The song that is asked for was made, and the plan speaks of it again."""
+    from acestep_batch.identity import identity_of
+
+    _made(outcome)
+    line = json.loads((outcome.folder / RUN / "plan.jsonl").read_text(encoding="utf-8"))
+    latest = json.loads((outcome.folder / RUN / "records.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    assert line["identity"] == identity_of(line["facts"]) == latest["identity"]
+    assert line["facts"]["prompt"] == line["song"]["generation"]["prompt"] == latest["prompt"] == "pop"
+
+
 def cases() -> Iterator[Case]:
     """Every case of this file."""
     for name, change in PLANS.items():
@@ -379,6 +400,13 @@ def cases() -> Iterator[Case]:
             yield refused(
                 "plan", f"{name}-{how}", changed(plan(**change)), *words, says=("plan.jsonl",), check=_no_mark
             )
+    # The manifest, or the song itself, says what is asked; the plan's word on its identity and facts is not taken.
+    for name, change in {
+        "identity-of-another": {"identity": "0" * 64},
+        "facts-changed": {"facts": {"prompt": "rock"}},
+    }.items():
+        for how, words in (("again", AGAIN), ("as-planned", PLANNED)):
+            yield inert("plan", f"{name}-{how}", changed(plan(**change)), *words, check=_made_as_asked)
     yield refused("plan", "one-song-twice", changed(_twice), *PLANNED, says=("plan.jsonl",))
     for name, (file, content) in TEXTS.items():
         yield refused("run-folder", name, changed(text_of(file, content)), *PLANNED, says=(file,), check=_no_mark)
@@ -457,6 +485,7 @@ def _records() -> Iterator[Case]:
 
 def _latents() -> Iterator[Case]:
     """Latents are used only if they are this song's and as large as they must be."""
+    yield inert("latents", "sound", changed(kept_latents(sound_latents)), *AGAIN, check=_used)
     for name, content in {
         "pickle": pickled, "zip-of-a-pickle": lambda: _archive(latents=_array(b"|O", "(1,)", pickled())),
         "objects": lambda: _archive(latents=_array(b"|O", "(8, 16, 1)", pickled())), "empty": lambda: b"", "page": lambda: b"<html>",
@@ -477,11 +506,13 @@ def _latents() -> Iterator[Case]:
         "not-finite": lambda: _archive(latents=_array(b"<f4", "(8, 16, 2)", b"\xff" * (8 * 16 * 2 * 4)), facts=_facts_array(
             '{"identity": "' + IDENTITY + '", "model_calls": 1, "stage_seconds": {}, "notes": [], "seconds": 1, "batch": 1, "rungs": []}')),
     }.items():  # fmt: skip
-        yield inert("latents", name, changed(kept_latents(content)), *AGAIN, check=_made)
+        yield inert("latents", name, changed(kept_latents(content)), *AGAIN, check=_not_used)
 
 
 _FACTS = (
-    '{"identity": "' + IDENTITY + '", "model_calls": 1, "stage_seconds": {"text": 0.1}, "notes": [], "seconds": 1, "batch": 1, "rungs": []}'
+    '{"identity": "'
+    + IDENTITY
+    + '", "model_calls": 1, "stage_seconds": {"text": 0.1}, "notes": [], "seconds": 1, "batch": 1, "rungs": []}'
 )
 
 
@@ -527,6 +558,8 @@ def _of_song(data: bytes, identity: str) -> bytes:
     if not zipfile.is_zipfile(io.BytesIO(data)):
         return data
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if sum(each.file_size for each in archive.infolist()) > 2**20:
+            return data  # a bomb
         members = {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
     wanted, own = (text.encode("utf-32-le") for text in (IDENTITY, identity))
     return _archive(**{name: content.replace(wanted, own) for name, content in members.items()})
