@@ -14,6 +14,8 @@ from acestep_batch.problems import Problem, Refused, refuse
 
 _MOST_FILES = 1_000
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
+_HEADER_CHARS = 512
+"""Where Hydra looks for headers."""
 _REMEDY = "check indentation and quotes near this line"
 
 
@@ -39,6 +41,10 @@ def check_config_folder(folder: Path, shipped: Path) -> None:
         except Refused as refused:
             problems.extend(refused.problems)
             continue
+        if _has_wrong_header(text):
+            problems.append(Problem(str(file), "begins with a header that is none", "write it as `# @package NAME`"))
+        if file.parent == folder and _lacks_self(content):
+            problems.append(Problem(str(file), "its defaults do not say where its own values stand", "add `- _self_`"))
         if _speaks_to_hydra(text, content, allowed):
             problems.append(Problem(str(file), "sets something of hydra, which has no effect on a run", "leave it out"))
     if problems:
@@ -53,6 +59,24 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
         if seen > _MOST_FILES:
             raise refuse(f"--config-dir {folder}", f"holds more than {_MOST_FILES:,} files", "give a folder of its own")
         yield from (Path(at, name) for name in names if name.endswith(".yaml"))
+
+
+def _has_wrong_header(text: str) -> bool:
+    """Whether Hydra would fail on the lines before the first that is no header."""
+    for line in text[:_HEADER_CHARS].splitlines():
+        if re.match(r"\s*#\s*@", line):
+            if len([word for word in line.strip().lstrip("#").strip().split(" ") if word]) != 2:
+                return True
+        elif line.strip():
+            return False
+    return False
+
+
+def _lacks_self(content: Any) -> bool:
+    """Whether Hydra would warn that the order of a file and its defaults is not said."""
+    if not isinstance(content, dict) or not isinstance(content.get("defaults"), list):
+        return False
+    return len(content) > 1 and "_self_" not in content["defaults"]
 
 
 def _speaks_to_hydra(text: str, content: Any, allowed: Any) -> bool:

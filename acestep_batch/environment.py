@@ -17,6 +17,7 @@ from acestep_batch.engine.base import ENGINE_VERSION
 from acestep_batch.engine.v1.lyrics import LIBRARIES
 from acestep_batch.hardware import Machine
 from acestep_batch.outputs.atomic import write_text
+from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.outputs.records import json_text
 
 _PACKAGES = (
@@ -63,7 +64,7 @@ def keep_environment(folder: Path, environment: Mapping[str, Any]) -> dict[str, 
         try:
             write_text(path, text)
         except FileExistsError:
-            if path.read_text(encoding="utf-8") != text:
+            if read_plain_file(path) != text.encode("utf-8"):
                 continue
         return {"file": name, "sha256": digest}
     raise FileExistsError(errno.EEXIST, "it was changed since it was written", str(path))

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from acestep_batch.parameter import named, shown
-from acestep_batch.problems import refuse
+from acestep_batch.problems import Refused, refuse
 
 DEEPEST = 50
 MOST_VALUES = 100_000
@@ -40,12 +40,17 @@ def compose_yaml(text: str, where: str, remedy: str) -> yaml.Node | None:
         _check_depth(text, where)
         node: yaml.Node | None = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark is not None else ""
-        said = [getattr(error, name, None) for name in ("context", "problem", "reason")]
-        reason = ", ".join(str(each) for each in said if each) or "cannot be read"
-        raise refuse(where, f"is not YAML, {line}{reason}", remedy) from None
+        raise _no_yaml(error, where, remedy) from None
     return node
+
+
+def _no_yaml(error: Exception, where: str, remedy: str) -> Refused:
+    """In one line, with the line of the text where that is known."""
+    mark = getattr(error, "problem_mark", None)
+    line = f"line {mark.line + 1}: " if mark is not None else ""
+    said = [getattr(error, name, None) for name in ("context", "problem", "reason")]
+    reason = ", ".join(str(each) for each in said if each) or "cannot be read"
+    return refuse(where, f"is not YAML, {line}{reason}", remedy)
 
 
 def load_yaml(text: str, where: str, remedy: str) -> Any:
@@ -58,7 +63,10 @@ def load_yaml(text: str, where: str, remedy: str) -> Any:
     node = compose_yaml(text, where, remedy)
     if node is not None:
         _measured(node, where, {})
-    return yaml.safe_load(text)
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # by PyYAML's own rules; and dates that there are not
+        raise _no_yaml(error, where, remedy) from None
 
 
 def check_tag(node: yaml.Node, where: str) -> None:

@@ -183,7 +183,7 @@ def _shown(value: object) -> str:
 
 
 def refuse_links(folder: Path) -> None:
-    """Refuse a run's folder that is or holds a link, or a junction of Windows: what is written below it must stay there.
+    """Refuse a run's folder that is or holds a link, or a junction of Windows: what is written must stay there.
 
     ``output.root`` and what lies above it may be links; that is the choice of whoever gives it.
     """

@@ -24,6 +24,16 @@ HEAVY |= {"py3langid", "num2words", "pypinyin", "cutlet", "fugashi", "hangul_rom
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
 POSIX_ONLY = {"fcntl", "resource", "pwd", "grp", "termios", "syslog"}
 UNSAFE_YAML = {"load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"}
+HARMFUL = {
+    "torch.load",
+    *(f"yaml.{name}" for name in UNSAFE_YAML),
+    "subprocess.getoutput",
+    "subprocess.getstatusoutput",
+}
+HARMFUL |= {"os.system", "os.popen", "os.fork", "os.putenv", "os.unsetenv", "os.startfile"}
+HARMFUL |= {
+    f"os.{verb}{kind}" for verb in ("exec", "spawn") for kind in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")
+}
 GLOBAL_RANDOMNESS = {"torch.manual_seed", "torch.seed", "np.random.seed", "numpy.random.seed", "random.seed"}
 ENVIRONMENT_WRITES = {"update", "setdefault", "pop", "popitem", "clear"}
 PRINTING = {
@@ -44,12 +54,25 @@ UNWANTED = {
     "import pickle": "imports pickle",
     "from pickle import loads": "imports pickle",
     "torch.load('weights.pt')": "torch.load",
+    "torch.load(file, weights_only=True)": "torch.load",
+    "from torch import load": "from torch import load",
+    "import numpy as np\nnp.load(file, allow_pickle=True)": "allow_pickle",
+    "pd.read_pickle(file)": "read_pickle",
     "eval('1')": "eval",
+    "compile(text, 'x', 'exec')": "compile",
+    "__import__(name)": "__import__",
     "exec('x = 1')": "exec",
     "yaml.load(text)": "yaml.load",
     "yaml.unsafe_load(text)": "yaml.unsafe_load",
+    "from yaml import load": "from yaml import load",
     "subprocess.run('ls', shell=True)": "shell=True",
+    "subprocess.run('ls', shell=flag)": "shell=True",
+    "subprocess.getoutput('ls')": "subprocess.getoutput",
     "os.system('ls')": "os.system",
+    "from os import system": "from os import system",
+    "os.popen('ls')": "os.popen",
+    "os.execv('/bin/ls', [])": "os.execv",
+    "hydra.utils.instantiate(config)": "instantiate",
     "AutoModel.from_pretrained(name, trust_remote_code=True)": "trust_remote_code",
     "os.environ['A'] = '1'": "writes the environment",
     "del os.environ['A']": "writes the environment",
@@ -76,6 +99,9 @@ def unwanted(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            if isinstance(node, ast.ImportFrom):
+                taken = {f"{node.module}.{alias.name}" for alias in node.names}
+                yield from (f"from {node.module} import {name.rpartition('.')[2]}" for name in taken & HARMFUL)
             for name in {module.partition(".")[0] for module in modules}:
                 if name in PICKLES:
                     yield f"imports {name}"
@@ -93,10 +119,10 @@ def unwanted(tree: ast.Module) -> Iterator[str]:
 def _unwanted_call(call: ast.Call) -> Iterator[str]:
     name = ast.unparse(call.func)
     owner, _, attribute = name.rpartition(".")
-    if name in {"eval", "exec", "print", "torch.load", "os.system", "os.popen", "os.fork", "os.putenv", "os.unsetenv"}:
+    if name in {"eval", "exec", "compile", "__import__", "print", *HARMFUL, *GLOBAL_RANDOMNESS}:
         yield name
-    if name in GLOBAL_RANDOMNESS or (owner == "yaml" and attribute in UNSAFE_YAML):
-        yield name
+    if attribute in {"read_pickle", "instantiate"}:
+        yield attribute
     if attribute in ENVIRONMENT_WRITES and owner == "os.environ":
         yield "writes the environment"
     if attribute in {"get_context", "set_start_method"} and any(
@@ -104,6 +130,8 @@ def _unwanted_call(call: ast.Call) -> Iterator[str]:
     ):
         yield "fork"
     for keyword in call.keywords:
+        if keyword.arg == "allow_pickle" and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value):
+            yield "allow_pickle"
         if keyword.arg == "trust_remote_code":
             yield "trust_remote_code"
         if keyword.arg == "shell" and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False):

@@ -51,11 +51,16 @@ def _all(ids: Sequence[str], workers: int) -> list[Answer]:
             with guard:
                 found.append(answer)
                 if answer.complaints:
-                    print("FAIL", answer.id, *(each[:700] for each in answer.complaints), sep="\n    ", flush=True)
+                    print("FAIL", answer.id, *map(_shortened, answer.complaints), sep="\n    ", flush=True)
 
     with ThreadPoolExecutor(workers) as threads:
         list(threads.map(work, range(workers)))
     return found
+
+
+def _shortened(complaint: str) -> str:
+    """A traceback says at its end what it is about."""
+    return complaint if len(complaint) <= 700 else f"{complaint[:200]} ... {complaint[-500:]}"
 
 
 def _shared(ids: Iterable[str], guard: Lock) -> Iterable[str]:

@@ -100,7 +100,7 @@ _LINE = re.compile(
     r"(error|warning|note|lint|slow|failed): |\.\.\. and [\d,]+ more|[\d,]+ problems$|nothing was rendered$"
     r"|loading \S+ on |\[\d+/\d+\] "
     # libmpg123 speaks of damaged frames by itself, and libsndfile gives no way to silence it.
-    r"|Note: |\[src/libmpg123/|$"
+    r"|Note: |Warning: Xing |\[src/libmpg123/|$"
 )
 _REMEDY = re.compile(r" -> |; allowed: | \(did you mean |: was .*, is now ")
 

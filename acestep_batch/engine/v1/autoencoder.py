@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -144,9 +145,15 @@ def build_autoencoder(config: Mapping[str, Any], weights: Mapping[str, Tensor]) 
     Raises RuntimeError where names or shapes do not match.
     """
     with torch.device("meta"):
-        model: AutoencoderDC = AutoencoderDC.from_config(dict(config))
+        model: AutoencoderDC = AutoencoderDC.from_config(known_keys(AutoencoderDC, config))
     model.load_state_dict(weights, assign=True)
     return model.eval().requires_grad_(False)
+
+
+def known_keys(component: type[Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a component of diffusers asks for, and diffusers' own; it prints a line about every other key."""
+    asked = {*inspect.signature(component.__init__).parameters, "_class_name", "_diffusers_version"}
+    return {name: value for name, value in config.items() if name in asked}
 
 
 def build_vocoder(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> ADaMoSHiFiGANV1:

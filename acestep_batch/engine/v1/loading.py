@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from torch import nn
 from transformers import UMT5Config, UMT5EncoderModel
 
 from acestep_batch.engine.out_of_memory import is_out_of_memory
-from acestep_batch.engine.v1.autoencoder import load_decoder
+from acestep_batch.engine.v1.autoencoder import known_keys, load_decoder
 from acestep_batch.engine.v1.conditioning import LyricTokenizer
 from acestep_batch.engine.v1.music_encoder import load_encoder
 from acestep_batch.engine.v1.pipeline import V1Engine
@@ -96,17 +95,11 @@ def load_transformer(folder: Path, dtype: torch.dtype, device: str) -> ACEStepTr
     """The diffusion transformer; parameters that inference never reads are not read from the file either."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with torch.device("meta"):
-        model: ACEStepTransformer2DModel = ACEStepTransformer2DModel.from_config(_known(config))
+        model: ACEStepTransformer2DModel = ACEStepTransformer2DModel.from_config(
+            known_keys(ACEStepTransformer2DModel, config)
+        )
     load_weights(model, folder / "diffusion_pytorch_model.safetensors", dtype, device, ignored=UNUSED_PARAMETERS)
     return model
-
-
-def _known(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the transformer asks for, and diffusers' own; it says a line about every other key, which nothing reads."""
-    asked = inspect.signature(ACEStepTransformer2DModel.__init__).parameters
-    return {
-        name: value for name, value in config.items() if name in asked or name in ("_class_name", "_diffusers_version")
-    }
 
 
 def load_text_encoder(folder: Path, dtype: torch.dtype, device: str) -> TextEncoder:

@@ -161,7 +161,14 @@ class ModelSizes:
 
 
 PUBLISHED = ModelSizes()
-COMPONENTS = ("ace_step_transformer", "umt5-base", "music_dcae_f8c8", "music_vocoder")
+_FOLDERS: Mapping[type[Any], str] = {
+    TransformerSizes: "ace_step_transformer",
+    TextEncoderSizes: "umt5-base",
+    AutoencoderSizes: "music_dcae_f8c8",
+    VocoderSizes: "music_vocoder",
+}
+COMPONENTS = tuple(_FOLDERS.values())
+_LARGEST = 2**31
 
 
 def read_sizes(checkpoint_folder: Path) -> ModelSizes:
@@ -178,7 +185,21 @@ def read_sizes(checkpoint_folder: Path) -> ModelSizes:
 
 def _known(component: type[Any], config: Mapping[str, Any]) -> dict[str, Any]:
     known = {field.name: config[field.name] for field in fields(component) if field.name in config}
-    return {name: _as_tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+    values = {name: _as_tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+    for field in fields(component):
+        if field.name in values and not _is_like(values[field.name], field.default):
+            raise ValueError(f"{_FOLDERS[component]}/config.json: {field.name} is {values[field.name]!r:.60}")
+    return values
+
+
+def _is_like(value: object, default: object) -> bool:
+    """Whether a size is of the kind of the published one: a number that can be one, a name, or a list of such."""
+    if isinstance(default, tuple):
+        return isinstance(value, tuple) and all(any(_is_like(item, each) for each in default) for item in value)
+    if isinstance(default, str):
+        return isinstance(value, str)
+    is_number = type(value) is int or (isinstance(default, float) and type(value) is float)
+    return is_number and 0 <= value <= _LARGEST  # type: ignore[operator]  # nor is NaN
 
 
 def _as_tuple(value: list[Any]) -> tuple[Any, ...]:
