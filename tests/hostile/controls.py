@@ -40,7 +40,7 @@ def _renames_what_is_precious() -> int:
 
 
 def _deletes_unseen() -> int:
-    os.remove("precious.txt", dir_fd=os.open("../outside", os.O_RDONLY))  # noqa: PTH107
+    os.remove("precious.txt", dir_fd=os.open("../outside", os.O_RDONLY))
     return 0
 
 

@@ -267,7 +267,7 @@ def cases() -> Iterator[Case]:
     yield refused("verify", "of-nul", _of_song(), "verify", "a\0b", says=("error",))
     yield refused("verify", "of-nothing", _of_song(), "verify", "n" * 400, says=("error",))
     for text in ("0", "-1", "200%", "nan%", "1e400%", "x", "\x1b[31m"):
-        yield refused("verify", f"sample-{ascii(text)}", _of_song(), *check, "--sample", text, says=("--sample",))
+        yield refused("verify", f"sample-{text!a}", _of_song(), *check, "--sample", text, says=("--sample",))
     yield from _links()
 
 
