@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from acestep_batch.measure.columns import COLUMNS, NEAREST_COLUMNS, Column
+from acestep_batch.measure.flags import NEAR_DUPLICATE, RULES, STATES, VERDICT_COLUMNS, Quality
 from acestep_batch.parameter import Parameter, plain_number
 from acestep_batch.schema import (
     COMMON_PATTERNS,
@@ -89,6 +91,20 @@ def parameters_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+def columns_table(columns: Iterable[Column]) -> str:
+    """Columns of the summary as a Markdown table."""
+    rows = [(f"`{each.name}`", each.unit, f"`{each.dtype}`", each.meaning, each.source) for each in columns]
+    return _table(("column", "unit", "type", "meaning", "after"), rows)
+
+
+def flags_table() -> str:
+    """The rules that judge a measurement as a Markdown table."""
+    rows = [(rule.level, f"`{rule.column}`", rule.limit, rule.why) for rule in RULES]
+    rows += [(state.level, "", state.says, state.why) for state in STATES]
+    rows += [(Quality.WARN, "`similarity`", f"{NEAR_DUPLICATE} or more", "another song of the run is nearly the same")]
+    return _table(("quality", "column", "when", "why"), rows)
+
+
 def patterns_table() -> str:
     """The guide's Common Patterns as problem and overrides."""
     rows = [(problem, advice, f"`{' '.join(overrides)}`") for problem, advice, overrides in COMMON_PATTERNS]
@@ -164,12 +180,18 @@ def _default(parameter: Parameter) -> str:
 
 
 def generated_files(root: Path) -> dict[Path, str]:
-    """Every generated file with what it should hold; guide.md and README.md keep the text around their tables."""
-    guide, readme = root / "docs" / "guide.md", root / "README.md"
+    """Every generated file with what it should hold; the others keep the text around their tables."""
+    guide, readme, outputs = root / "docs" / "guide.md", root / "README.md", root / "docs" / "outputs.md"
+    measured = between_marks(
+        outputs.read_text(encoding="utf-8"),
+        "measurements",
+        columns_table((*COLUMNS, *NEAREST_COLUMNS, *VERDICT_COLUMNS)),
+    )
     return {
         root / "docs" / "parameters.md": parameters_page(),
         root / "docs" / "manifest.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         guide: between_marks(guide.read_text(encoding="utf-8"), "patterns", patterns_table()),
+        outputs: between_marks(measured, "flags", flags_table()),
         readme: between_marks(readme.read_text(encoding="utf-8"), "parameters", short_table()),
     }
 

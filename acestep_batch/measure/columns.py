@@ -43,11 +43,11 @@ class Measurement:
     """The numbers of one audio file. None is what the audio does not define: the loudness of silence, the tempo of one
     second, the correlation of one channel."""
 
-    duration_s: float | None = _number(
+    file_duration_s: float | None = _number(
         "s", 3, "Length of the audio that the file really holds.", "frames / sample rate"
     )
     duration_error_s: float | None = _number(
-        "s", 3, "What the file is longer (or, below 0, shorter) than asked.", "duration_s - asked duration"
+        "s", 3, "What the file is longer (or, below 0, shorter) than asked.", "file_duration_s - asked duration"
     )
     broken_samples: int | None = _plain(
         "samples", "Samples that are NaN or infinite. If there are any, nothing else is measured.", "count"
@@ -86,7 +86,7 @@ class Measurement:
         "amplitude-weighted mean frequency of Hann frames of about 43 ms",
     )  # fmt: skip
     spectral_rolloff_hz: float | None = _number(
-        "Hz", 0, "95 % of the power lie below. v1's vocoder has nothing above 16 kHz.", "mean power spectrum"
+        "Hz", 0, "95 % of the power lie below. v1's mel spectrograms end at 16 kHz.", "mean power spectrum"
     )
     spectral_flatness: float | None = _number(
         "0 to 1", 4, "How noise-like: 0 for a tone, 0.56 for white noise; mean over sounding frames.",
@@ -127,3 +127,16 @@ COLUMNS = tuple(
     for each in dataclasses.fields(Measurement)
 )
 """The columns of a measurement, in their order."""
+
+NEAREST_COLUMNS = (
+    Column("nearest_song", "", "string", "The song of the run that is most like it.", "fingerprints of all songs"),
+    Column(
+        "similarity",
+        "-1 to 1",
+        "Float64",
+        "How much it is like that song: 1 is the same; another seed stays below 0.6.",
+        "correlation of the levels of 10 bands, twice a second",
+        3,
+    ),
+)
+"""What a comparison with the run's other songs adds to the summary."""

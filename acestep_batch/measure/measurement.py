@@ -39,7 +39,7 @@ def measure_samples(samples: NDArray[np.float32], sample_rate: int, asked_durati
     """Measure samples `[N, C]` float32, full scale 1, at a rate in Hz."""
     duration_s = len(samples) / sample_rate
     known: dict[str, Any] = {
-        "duration_s": duration_s,
+        "file_duration_s": duration_s,
         "duration_error_s": None if asked_duration_s is None else duration_s - asked_duration_s,
         "broken_samples": samples.size - int(np.count_nonzero(np.isfinite(samples))),
     }

@@ -13,7 +13,6 @@ BANDS = 10
 """Neighbouring bands of powers are taken together until so many are left."""
 LEAST_FRAMES = 10
 """5 s: shorter songs have too little in common to say anything."""
-NEAR_DUPLICATE = 0.9
 _FLOOR = 1e-4
 """Powers so far (40 dB) below a song's loudest count as silence."""
 _STEP_DB = 0.5

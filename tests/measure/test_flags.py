@@ -11,7 +11,7 @@ from acestep_batch.measure.columns import COLUMNS, Measurement
 from acestep_batch.measure.flags import RULES, Quality, Rule, judged
 
 GOOD = Measurement(
-    duration_s=60.0,
+    file_duration_s=60.0,
     duration_error_s=0.0,
     broken_samples=0,
     loudness_lufs=-14.0,
@@ -74,6 +74,12 @@ def test_digital_silence_fails_and_a_dead_channel_warns() -> None:
     assert (silent.quality, silent.reasons) == (Quality.FAIL, ("digital silence",))
     dead = judged(dataclasses.replace(GOOD, stereo_correlation=None, stereo_width=0.5))
     assert (dead.quality, dead.reasons) == (Quality.WARN, ("one channel is silent",))
+
+
+def test_a_near_duplicate_is_named() -> None:
+    twin = judged(GOOD, "0007_song", 0.987)
+    assert (twin.quality, twin.reasons) == (Quality.WARN, ("nearly the same as 0007_song (0.99)",))
+    assert judged(GOOD, "0007_song", 0.89).quality is Quality.OK
 
 
 def test_what_was_not_measured_is_not_judged() -> None:

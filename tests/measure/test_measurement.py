@@ -29,7 +29,7 @@ def test_a_song_has_every_number() -> None:
     samples[100_000:101_000] = 1
     found = measure_samples(samples, RATE, 8.0).measurement
     assert None not in dataclasses.asdict(found).values()
-    assert found.duration_s == 8
+    assert found.file_duration_s == 8
     assert found.duration_error_s == 0
     assert found.clipped_runs == 2
 
@@ -72,7 +72,7 @@ def test_samples_that_are_not_finite_are_counted_and_nothing_else_is_measured(ba
     samples = noise(1)
     samples[10:13] = bad
     found = measure_samples(samples, RATE, 2.0)
-    assert found.measurement == Measurement(duration_s=1.0, duration_error_s=-1.0, broken_samples=6)
+    assert found.measurement == Measurement(file_duration_s=1.0, duration_error_s=-1.0, broken_samples=6)
     assert found.fingerprint == b""
 
 
@@ -84,7 +84,12 @@ def test_a_file_reads_like_its_samples(ending: str, tmp_path: Path) -> None:
             file.write(samples[start : start + RATE])
     found, expected = measure_file(path, 6.0).measurement, measure_samples(samples, RATE, 6.0).measurement
     assert found.key == expected.key
-    for name, tolerance in {"loudness_lufs": 0.2, "true_peak_dbtp": 2, "tempo_bpm": 0.5, "duration_s": 0.03}.items():
+    for name, tolerance in {
+        "loudness_lufs": 0.2,
+        "true_peak_dbtp": 2,
+        "tempo_bpm": 0.5,
+        "file_duration_s": 0.03,
+    }.items():
         assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=tolerance), name
 
 
