@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from acestep_batch.measure.asked import ASKED_COLUMNS
 from acestep_batch.measure.columns import COLUMNS, NEAREST_COLUMNS, Column
 from acestep_batch.measure.flags import NEAR_DUPLICATE, RULES, STATES, VERDICT_COLUMNS, Quality
 from acestep_batch.parameter import Parameter, plain_number
@@ -185,7 +186,7 @@ def generated_files(root: Path) -> dict[Path, str]:
     measured = between_marks(
         outputs.read_text(encoding="utf-8"),
         "measurements",
-        columns_table((*COLUMNS, *NEAREST_COLUMNS, *VERDICT_COLUMNS)),
+        columns_table((*COLUMNS, *ASKED_COLUMNS, *NEAREST_COLUMNS, *VERDICT_COLUMNS)),
     )
     return {
         root / "docs" / "parameters.md": parameters_page(),

@@ -169,12 +169,11 @@ def judged(measurement: Measurement, nearest_song: str = "", similarity: float |
 
     Of two rules for one number that say the same, the first counts.
     """
-    found: dict[str, Quality] = {}
+    found = {state.says: state.level for state in STATES if state.applies(measurement)}
     for rule in RULES:
         value = getattr(measurement, rule.column)
         if rule.holds(value):
             found.setdefault(rule.says.format(value), rule.level)
-    found |= {state.says: state.level for state in STATES if state.applies(measurement)}
     if similarity is not None and similarity >= NEAR_DUPLICATE:
         found[f"nearly the same as {nearest_song} ({similarity:.2f})"] = Quality.WARN
     if not found:

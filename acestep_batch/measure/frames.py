@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import reduce
 
 import numpy as np
 import scipy.fft
@@ -32,7 +33,7 @@ def mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     if peak > 0:
         for start in range(0, len(samples), BLOCK_FRAMES):
             block = samples[start : start + BLOCK_FRAMES].astype(np.float64)
-            channel[start : start + BLOCK_FRAMES] = block.mean(axis=1) / peak
+            channel[start : start + BLOCK_FRAMES] = reduce(np.add, block.T) / (peak * samples.shape[1])
     return channel
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,9 @@ def silence(samples: NDArray[np.float32], sample_rate: int) -> Silence:
     gate = 10 ** (GATE_DBFS / 20)
     first, last, gap = -1, -1, 0
     for start in range(0, len(samples), BLOCK_FRAMES):
-        sounding = start + np.flatnonzero(np.abs(samples[start : start + BLOCK_FRAMES]).max(axis=1) >= gate)
+        # channel by channel: numpy takes eight times as long to reduce an axis of two
+        loudest = reduce(np.maximum, np.abs(samples[start : start + BLOCK_FRAMES]).T)
+        sounding = start + np.flatnonzero(loudest >= gate)
         if sounding.size == 0:
             continue
         if first < 0:

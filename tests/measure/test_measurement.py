@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from synthesised import RATE, Samples, both, noise, nothing, sine, song
 
 from acestep_batch.measure.columns import COLUMNS, Measurement
+from acestep_batch.measure.flags import Quality, judged
 from acestep_batch.measure.measurement import measure_file, measure_samples
 
 UNITS = {"s": "s", "lufs": "LUFS", "lu": "LU", "dbtp": "dBTP", "dbfs": "dBFS", "db": "dB", "hz": "Hz", "bpm": "BPM"}
@@ -65,6 +66,23 @@ def test_random_samples_give_finite_numbers(seed: int, exponent: int, length: in
         np.float32
     )
     assert all(map(math.isfinite, numbers(measure_samples(samples, 8_000).measurement).values()))
+
+
+def test_broken_songs_are_judged_as_such() -> None:
+    inverted = song(6, 1) * np.float32([1, -1])
+    clipped = np.clip(song(6, 1) * 50, -1, 1)
+    for samples, quality, reason in (
+        (nothing(6), Quality.FAIL, "digital silence"),
+        (nothing(6, 1), Quality.FAIL, "digital silence"),
+        (EXTREMES["one channel"], Quality.WARN, "one channel is silent"),
+        (inverted, Quality.WARN, "channels out of phase"),
+        (clipped, Quality.WARN, "clipped"),
+        (noise(6), Quality.WARN, "noise-like"),
+        (np.concatenate([song(6, 1), nothing(6)]), Quality.WARN, "ends with 6.0 s of silence"),
+    ):
+        verdict = judged(measure_samples(samples, RATE).measurement)
+        assert verdict.quality is quality
+        assert any(each.startswith(reason) for each in verdict.reasons), verdict.reasons
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
