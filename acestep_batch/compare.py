@@ -117,7 +117,7 @@ def log_mel_distance(one: NDArray[np.float32], other: NDArray[np.float32], sampl
     80 bands by the HTK formula, mel = 2595 log10(1 + f / 700), from 30 Hz to half the sample rate; Hann windows of 2048
     samples, each 1024 after the last. What lies more than 60 dB below the loudest band of both counts as that floor.
     """
-    powers = [_mel_power(audio, sample_rate) for audio in (one, other)]
+    powers = [mel_power(audio, sample_rate) for audio in (one, other)]
     loudest = max(float(power.max(initial=0.0)) for power in powers)
     if loudest == 0.0:
         return 0.0
@@ -126,7 +126,7 @@ def log_mel_distance(one: NDArray[np.float32], other: NDArray[np.float32], sampl
     return float(np.sqrt(np.mean((first - second) ** 2)))
 
 
-def _mel_power(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+def mel_power(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
     """Power of every band: ``[C, windows, _BANDS]``; the end is filled up with silence."""
     length = audio.shape[1]
     windows = max(1, -(-(length - _WINDOW) // _HOP) + 1)

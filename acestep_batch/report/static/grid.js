@@ -1,0 +1,64 @@
+// The grid: songs laid out on two settings, in parts by a third; a click plays, and a switch keeps the position.
+function valuesOf(name, shown) {
+  if (!name) return [null];
+  const found = [...new Set(shown.map((song) => cell(song, name)))];
+  if (!state.blind) return found.sort((one, other) => compareCells(one, other, false));
+  const first = new Map(found.map((value) => [value, Math.min(...songs.filter((song) => cell(song, name) === value).map((song) => song.blind))]));
+  return found.sort((one, other) => first.get(one) - first.get(other));
+}
+
+function headingOf(name, value, index) {
+  if (!name) return "";
+  return state.blind ? String.fromCodePoint(65 + (index % 26)) + (index >= 26 ? Math.floor(index / 26) : "") : words(value);
+}
+
+function renderGrid(shown) {
+  const [down, across, group] = state.axes;
+  const kept = new Map();
+  for (const song of shown) {
+    const place = JSON.stringify([group, down, across].map((name) => (name ? cell(song, name) : null)));
+    kept.set(place, [...(kept.get(place) ?? []), song]);
+  }
+  state.order = [];
+  const parts = valuesOf(group, shown).map((value, index) => {
+    const own = group ? shown.filter((song) => cell(song, group) === value) : shown;
+    return make("section", { className: "part" },
+      group ? make("h2", { dir: "auto" }, state.blind ? `Part ${headingOf(group, value, index)}` : `${group} ${words(value)}`) : null,
+      gridTable(own, value, kept, index));
+  });
+  return make("div", { className: "grid" }, ...parts);
+}
+
+function gridTable(own, group, kept, number) {
+  const [down, across] = state.axes;
+  const columnValues = valuesOf(across, own);
+  const corner = make("th", { scope: "col", className: "stick" }, ...(state.blind ? [] : [down, across ? " \\ " : "", across]));
+  const head = make("tr", {}, corner, ...columnValues.map((value, index) => make("th", { scope: "col", dir: "auto" }, headingOf(across, value, index))));
+  const body = valuesOf(down, own).map((value, index) => make("tr", {},
+    make("th", { scope: "row", className: "stick", dir: "auto" }, headingOf(down, value, index)),
+    ...columnValues.map((other) => {
+      const inside = kept.get(JSON.stringify([group, value, other])) ?? [];
+      state.order.push(...inside);
+      return make("td", {}, ...inside.map(gridCell));
+    })));
+  const label = state.blind ? `Part ${number + 1}` : words(group);
+  return make("div", { className: "scroll", role: "region", tabIndex: 0, "aria-label": `Grid ${group === null ? "" : label}` },
+    make("table", { className: "matrix" }, make("thead", {}, head), make("tbody", {}, ...body)));
+}
+
+function gridCell(song) {
+  const isMade = song.files.length > 0;
+  const shown = state.show && !state.blind ? words(cell(song, state.show)) : state.blind ? nameOf(song) : "";
+  const button = make("button", {
+    type: "button", className: "cell", disabled: !isMade, "aria-label": labelOf(song), title: labelOf(song),
+    "aria-pressed": String(isPlaying(song)), "aria-current": String(song === state.current), onclick: () => toggle(song),
+  },
+  song.picture ? pictureOf(song, [waveOf, spectrogramOf]) : make("span", { className: "empty" }, song.error ? "failed" : "no picture"),
+  make("span", { className: "caption" },
+    make("span", { className: "mark", "aria-hidden": "true" }, icon("star")),
+    make("span", { className: "value" }, shown),
+    song.quality && song.quality !== "ok" && !state.blind ? flagOf(song) : null));
+  button.song = song;
+  button.classList.toggle("starred", song.star);
+  return button;
+}
