@@ -1,6 +1,7 @@
 """Every file of a run or sweep held against its records; reads only, renders nothing, needs no weights and no torch.
 
-What nothing is promised about is left out: logs, locks, kept latents (which are only used whole) and ``superseded/``.
+What nothing is promised about is left out: logs, locks, kept latents (which are only used whole), ``superseded/``, and
+the report with its playlist and metadata, which ``report`` makes anew from the records.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.outputs.records import json_text
 from acestep_batch.preflight import CELLS
 from acestep_batch.problems import Refused, one_line, refuse
+from acestep_batch.report.listings import METADATA
 from acestep_batch.run_folder import RUN_FILE, key_of
 from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
 from acestep_batch.seals import broken_seals, read_sealed, record_sha256
@@ -173,6 +175,7 @@ def _strays(folder: Path, songs: Sequence[CheckedSong]) -> Iterator[Finding]:
     known = {
         folder / f"{entry['path']}{ending}" for song in songs for entry in song.entries for ending in ("", ".json")
     }
+    known.add(folder / "audio" / METADATA)
     for path in sorted((folder / "audio").rglob("*")):
         if path.is_file() and path not in known:
             name = path.relative_to(folder).as_posix()

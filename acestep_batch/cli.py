@@ -18,7 +18,7 @@ from acestep_batch import __version__
 from acestep_batch.problems import FAILED, INTERRUPTED, OK, REFUSED, Refused, refuse
 from acestep_batch.shown import print_problems
 
-VERBS = ("doctor", "download", "inspect", "pick", "presets", "resume", "verify")
+VERBS = ("doctor", "download", "inspect", "pick", "presets", "report", "resume", "verify")
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -74,6 +74,10 @@ def _verb(verb: str, words: Sequence[str]) -> int:
         from acestep_batch import pick
 
         return pick.run(words, data_folder("conf"))
+    if verb == "report":
+        from acestep_batch import reporting
+
+        return reporting.run(words)
     if verb == "verify":
         from acestep_batch import verify
 

@@ -48,6 +48,7 @@ PRINTING = {
     "inspection",
     "resume",
     "pick",
+    "reporting",
 }
 
 UNWANTED = {

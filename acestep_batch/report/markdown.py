@@ -9,7 +9,7 @@ from acestep_batch.problems import visible
 from acestep_batch.report.page import Page, text_of
 
 _LONGEST = 60
-_PLAIN = re.compile(r"[\w .,:;()%+=/-]*")
+_PLAIN = re.compile(r"[\w .,:;()%+=/…-]*")
 """What Markdown leaves as it is, inside a line."""
 
 

@@ -251,7 +251,9 @@ def _entry(
         identity=str(record.get("identity") or ""),
         quality=quality if quality in QUALITIES else "",
         reasons=tuple(map(str, record.get("quality_reasons") or ())),
-        measurements={str(name): plain(value) for name, value in measured.items()} if isinstance(measured, Mapping) else {},
+        measurements={str(name): plain(value) for name, value in measured.items()}
+        if isinstance(measured, Mapping)
+        else {},
         notes=tuple(map(str, record.get("notes") or ())),
     )
 

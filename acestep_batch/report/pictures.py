@@ -23,15 +23,15 @@ PEAKS = 256
 _WIDTH = 512
 """The most columns of a spectrogram; a short song has one for each of its windows."""
 _LOUDEST_DB, _RANGE_DB = 0.0, 80.0
-"""The levels that are drawn, the same for all songs, so that they can be compared: 0 dB is a sine at full scale, or what
-gathers as much in one band."""
+"""The levels that are drawn, the same for all songs, so that they can be compared: 0 dB is a sine at full scale."""
 _FULL_SCALE_SINE = (2048 / 4) ** 2
 """Power of a sine's line in the transform of 2048 samples under a Hann window."""
 _LEVELS = 64
 """Colours of a picture; more would not be seen, and would compress worse."""
 _VERSION = "1"
 _ANCHORS = (
-    (8, 11, 22), (17, 33, 66), (19, 70, 106), (21, 112, 124), (44, 154, 124), (110, 192, 104), (190, 222, 100), (250, 246, 194)
+    (8, 11, 22), (17, 33, 66), (19, 70, 106), (21, 112, 124),
+    (44, 154, 124), (110, 192, 104), (190, 222, 100), (250, 246, 194),
 )  # fmt: skip
 """From silent to loud, equally spaced: every step is lighter than the one before, in any light and to any eye."""
 

@@ -37,7 +37,8 @@ def read_sources(folders: Iterable[Path]) -> list[Source]:
     Raises:
         Refused: with everything that is wrong with any of them.
     """
-    found, problems = [], []
+    found: list[Source] = []
+    problems: list[Problem] = []
     for folder in dict.fromkeys(each.resolve() for each in folders):
         try:
             found.append(read_source(folder))

@@ -65,7 +65,9 @@ def write_report(folder: Path) -> Written:
     return written
 
 
-def write_joint_report(sources: Sequence[Source], folder: Path, progress: Callable[[int], None] | None = None) -> Written:
+def write_joint_report(
+    sources: Sequence[Source], folder: Path, progress: Callable[[int], None] | None = None
+) -> Written:
     """Write one page about all sources into a folder, which is made where it is missing, and pictures beside it.
 
     Args:

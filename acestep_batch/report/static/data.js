@@ -13,7 +13,7 @@ const songs = page.songs.map((song, index) => ({
 const state = {
   view: page.grid ? "grid" : "songs",
   axes: page.grid ? [...page.grid] : ["", "", ""],
-  show: "",
+  show: columns.has("loudness_lufs") ? "loudness_lufs" : "",
   sort: "",
   down: false,
   query: "",
@@ -53,6 +53,9 @@ function counted(number, noun) {
 function nameOf(song) {
   return state.blind ? `Take ${song.blind}` : song.id;
 }
+
+// Whether prompts tell songs apart.
+const promptsDiffer = new Set(songs.map((song) => song.prompt)).size > 1;
 
 function labelOf(song) {
   return state.blind ? `Take ${song.blind}` : song.label;

@@ -22,7 +22,7 @@ function buildPlayer() {
         button("next", "Next song", () => step(1)),
         make("span", { id: "current-star" }),
         make("label", { className: "check", title: "A switch to another song goes on where this one is" }, keepBox, "Keep position"),
-        make("button", { type: "button", id: "open", "aria-expanded": "false", "aria-controls": "details", onclick: () => openDetails() }, icon("up"), make("span", {}, "Details"))),
+        make("button", { type: "button", id: "open", "aria-label": "Details", "aria-expanded": "false", "aria-controls": "details", onclick: () => openDetails() }, icon("up"))),
       make("p", { id: "trouble", className: "error", hidden: true }, "This file is missing, or the browser does not know its format.")),
     make("div", { id: "details" }),
     audio,
@@ -48,7 +48,7 @@ function openDetails(open = !document.getElementById("player").classList.contain
 
 function showCurrent() {
   const song = state.current;
-  document.getElementById("now").textContent = nameOf(song);
+  document.getElementById("now").textContent = labelOf(song);
   document.getElementById("trouble").hidden = true;
   document.getElementById("position").replaceChildren(seekByPointer(pictureOf(song, [waveOf])));
   document.getElementById("current-star").replaceChildren(...(song.files.length ? [starButton(song)] : []));

@@ -7,8 +7,12 @@ function peaksOf(song) {
   return song.bytes;
 }
 
+// The loudest peak of all songs fills the height, so that quiet songs show, and still look quieter than loud ones.
+let loudest = 0;
+
 function drawWave(canvas) {
   const bytes = peaksOf(canvas.song);
+  if (!loudest) loudest = Math.max(1, ...songs.map((song) => peaksOf(song).reduce((most, level) => Math.max(most, level), 0)));
   const ratio = Math.min(3, window.devicePixelRatio || 1);
   const width = Math.round(canvas.clientWidth * ratio);
   const height = Math.round(canvas.clientHeight * ratio);
@@ -24,7 +28,7 @@ function drawWave(canvas) {
     for (let bar = 0; bar < bars; bar += 1) {
       let level = 0;
       for (let each = bar * step; each < (bar + 1) * step; each += 1) level = Math.max(level, bytes[part * BARS + each]);
-      const tall = Math.max(ratio, (level / 255) * height);
+      const tall = Math.max(ratio, (level / loudest) * height);
       const left = Math.round((bar / bars) * width);
       const right = Math.round(((bar + 1) / bars) * width);
       pen.fillRect(left, (height - tall) / 2, Math.max(1, right - left - (right - left > 2 ? 1 : 0)), tall);

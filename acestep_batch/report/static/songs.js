@@ -21,7 +21,8 @@ function fillRow(row) {
   row.setAttribute("aria-current", String(song === state.current));
   row.replaceChildren(
     play,
-    make("div", { className: "name" }, title, ...chips),
+    make("div", { className: "name" }, title, ...chips,
+      promptsDiffer && song.prompt ? make("p", { className: "prompt", dir: "auto" }, song.prompt.slice(0, 300)) : null),
     make("div", { className: "facts" }, ...facts, make("span", { className: "length" }, isMade ? clock(song.duration) : "–")),
     isMade ? starButton(song) : make("span"),
     song.error
