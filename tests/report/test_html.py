@@ -16,8 +16,8 @@ from acestep_batch.report.html import report_html, url
 from acestep_batch.report.page import page_of
 
 HOSTILE = [
-    "</script><script>alert(1)</script>", "<!--<script>", "{{script}} {{data}}", "\u2028\u2029\0", "\ud800", "&lt;b&gt;",
-    '"quotes" \'and\' `ticks` ${code}', "\u202eright to left", "مرحبا 🎵",
+    "</script><script>alert(1)</script>", "<!--<script>", "{{script}} {{data}}", "\u2028\u2029\0", "\ud800",
+    "&lt;b&gt;", '"quotes" \'and\' `ticks` ${code}', "\u202eright to left", "مرحبا 🎵",
 ]  # fmt: skip
 
 

@@ -79,6 +79,8 @@ def test_the_folder_of_audio_loads_as_a_hugging_face_audiofolder(render_rows, tm
     result = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=120)
     assert result.returncode == 0, result.stderr
     loaded = json.loads(result.stdout)
-    assert sorted(row["audio"] for row in loaded) == sorted(str(path) for path in (folder / "audio").glob("*.[wf]*[vc]"))
+    assert sorted(row["audio"] for row in loaded) == sorted(
+        str(path) for path in (folder / "audio").glob("*.[wf]*[vc]")
+    )
     assert [(row["id"], row["prompt"], row["seed"]) for row in loaded][:2] == [("a", "calm, piano", "1")] * 2
     assert loaded[0]["lyrics"] == "[verse]\nsun"

@@ -96,7 +96,9 @@ def test_a_swept_preset_is_an_axis_though_no_song_names_it():
 
 
 def test_takes_of_several_rows_make_a_grid():
-    records = [made_record(f"{row}_{seed}", seed, row=row, take=take) for row in "ab" for take, seed in ((1, 5), (2, 6))]
+    records = [
+        made_record(f"{row}_{seed}", seed, row=row, take=take) for row in "ab" for take, seed in ((1, 5), (2, 6))
+    ]
     assert page_of([source_of(*records)]).grid == ("row", "take", "")
 
 
