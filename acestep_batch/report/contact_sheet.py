@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from acestep_batch.report.page import Entry, Page, title_of
 from acestep_batch.report.pictures import PEAKS
 
 _TILE, _GAP, _MARGIN = (440, 150), 16, 28
-_MOST = 400
+_MOST = 120
 """Songs; the picture says how many more there are."""
 _GROUND, _PANEL, _INK, _MUTED = (13, 17, 20), (21, 27, 31), (233, 239, 241), (163, 177, 184)
 _PEAK, _BODY = (44, 91, 88), (88, 201, 187)
@@ -42,7 +43,7 @@ def contact_sheet(page: Page, pictures: Mapping[str, tuple[Path, str]]) -> bytes
     _text(pen, (_MARGIN, 22), page.title, 26, _INK, width // 2)
     made = sum(bool(song.files) for song in page.songs)
     counted = f"{made} songs" + (f", {len(songs)} of them here" if made > len(songs) else "")
-    pen.text((width - _MARGIN, 30), counted, _MUTED, ImageFont.load_default(17), anchor="ra")
+    pen.text((width - _MARGIN, 30), counted, _MUTED, _font(17), anchor="ra")
     levels = {key: _levels(peaks) for key, (_, peaks) in pictures.items()}
     loudest = max((int(each.max()) for each in levels.values()), default=0) or 1
     for number, song in enumerate(songs):
@@ -65,10 +66,15 @@ def _tile(pen: ImageDraw.ImageDraw, at: tuple[int, int], page: Page, song: Entry
     width, height = _TILE
     pen.rounded_rectangle((left, top, left + width, top + height), 10, _PANEL)
     minutes, seconds = divmod(round(song.duration_s), 60)
-    pen.text((left + width - 12, top + 11), f"{minutes}:{seconds:02d}", _MUTED, ImageFont.load_default(15), anchor="ra")
+    pen.text((left + width - 12, top + 11), f"{minutes}:{seconds:02d}", _MUTED, _font(15), anchor="ra")
     if song.quality:
-        pen.text((left + width - 52, top + 11), song.quality, _FLAGS[song.quality], ImageFont.load_default(15), "ra")
+        pen.text((left + width - 52, top + 11), song.quality, _FLAGS[song.quality], _font(15), "ra")
     _text(pen, (left + 12, top + 10), title_of(page, song), 16, _INK, width - 120)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
 
 
 def _levels(peaks: str) -> NDArray[np.uint8]:
@@ -90,7 +96,7 @@ def _text(
     pen: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, colour: tuple[int, int, int], room: int
 ) -> None:
     """One line of text, cut where the room ends."""
-    font, line = ImageFont.load_default(size), visible(text)[:200]
+    font, line = _font(size), visible(text)[:200]
     while line and font.getlength(line) > room:
         line = line[:-2].rstrip() + "…" if len(line) > 2 else ""
     pen.text(at, line, colour, font)

@@ -35,7 +35,7 @@ function cell(song, name) {
 }
 
 function words(value) {
-  if (value === null || value === undefined || value === "") return "–";
+  if (value === null || value === undefined || value.length === 0) return "–";
   if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(4)));
   return Array.isArray(value) ? value.join(" ") : String(value);
 }

@@ -31,6 +31,12 @@ function showAbout() {
   about.querySelector("dl").replaceWith(...[facts, settings && make("h2", {}, "What all songs share"), settings].filter(Boolean));
 }
 
+// The panel beside the songs begins where the tools end, which stay in sight and may take several lines.
+function followTools() {
+  const tools = document.getElementById("tools");
+  new ResizeObserver(() => document.documentElement.style.setProperty("--tools", `${tools.offsetHeight}px`)).observe(tools);
+}
+
 // Brings the element of a song into view, in whichever view it is.
 function reveal(song) {
   for (const element of document.querySelectorAll(".song, .cell, tr")) {
@@ -43,6 +49,7 @@ followOtherWindows();
 listenToAudio();
 buildPlayer();
 buildTools();
+followTools();
 buildHelp();
 showAbout();
 showNotice();
