@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TypedDict
 
@@ -93,31 +93,34 @@ def missing_files(folder: Path, lyric_vocab: Path | None = None) -> list[Problem
     """
     if not folder.is_dir():
         return [Problem(str(folder), "is not a folder", "give the checkpoint's folder as model.path=")]
-    problems = [_file_problem(folder / name, CLASS_KEYS.get(name)) for name in PUBLISHED_FILES]
+    problems = [file_problem(folder / name, CLASS_KEYS.get(name)) for name in PUBLISHED_FILES]
     if lyric_vocab is None:
-        problems.append(_file_problem(folder / LYRIC_VOCAB))
+        problems.append(file_problem(folder / LYRIC_VOCAB))
     else:
-        problems.append(_file_problem(lyric_vocab, if_missing="correct model.lyric_vocab="))
+        problems.append(file_problem(lyric_vocab, if_missing="correct model.lyric_vocab="))
     return [problem for problem in problems if problem is not None]
 
 
-def _file_problem(file: Path, class_key: tuple[str, str] | None = None, if_missing: str = _DOWNLOAD) -> Problem | None:
+def file_problem(
+    file: Path, class_key: tuple[str, str] | None = None, if_missing: str = _DOWNLOAD, replace: str = _REPLACE
+) -> Problem | None:
+    """What is wrong with one file, or None: absent, empty, cut off, or not of the class that ``class_key`` names."""
     try:
         if not file.is_file():
             return Problem(str(file), "is missing", if_missing)
         size = file.stat().st_size
         if size == 0:
-            return Problem(str(file), "is empty", _REPLACE)
+            return Problem(str(file), "is empty", replace)
         if file.suffix == ".safetensors":
             try:
                 read_header(file)
             except DamagedHeaderError as damage:
-                return Problem(str(file), str(damage), _REPLACE)
+                return Problem(str(file), str(damage), replace)
             return None
         if class_key is not None:
             return _config_problem(file, *class_key)
         if file.suffix == ".json" and not _is_json_object(file):
-            return Problem(str(file), "is not readable as JSON", _REPLACE)
+            return Problem(str(file), "is not readable as JSON", replace)
     except OSError as error:
         return Problem(str(file), f"cannot be read ({error.strerror or error})", "check its permissions")
     return None
@@ -162,11 +165,18 @@ def describe_files(folder: Path, cache: Path | None = None, lyric_vocab: Path | 
     Hashes are remembered in the folder ``cache`` (None: the user's cache folder) and reused while a file keeps its
     path, size and modification time. Raises OSError for a file that cannot be read.
     """
+    return file_facts(
+        folder, (*(folder / name for name in PUBLISHED_FILES), lyric_vocab or folder / LYRIC_VOCAB), cache
+    )
+
+
+def file_facts(folder: Path, files: Iterable[Path], cache: Path | None = None) -> list[FileFacts]:
+    """Size and sha256 of ``files``, with paths relative to ``folder`` where they lie in it; otherwise as above."""
     remembered_in = (cache or platformdirs.user_cache_path("acestep_batch")) / "sha256.json"
     remembered = _read_cache(remembered_in)
     known = dict(remembered)
     facts = []
-    for file in (*(folder / name for name in PUBLISHED_FILES), lyric_vocab or folder / LYRIC_VOCAB):
+    for file in files:
         status = file.stat()
         key = f"{file.resolve()}|{status.st_size}|{status.st_mtime_ns}"
         if key not in known:

@@ -50,18 +50,19 @@ class EmbeddedEngine(V1Engine):
         return 1
 
     def denoise(self, requests: Sequence[SongRequest], on_step: StepCallback | None = None) -> list[DenoisedSong]:
-        with _one_thread():
+        with one_thread():
             return super().denoise(requests, on_step)
 
     def decode(
         self, songs: Sequence[DenoisedSong], sample_rate: int, decoding: Decoding = Decoding.PLAIN
     ) -> list[RenderedSong]:
-        with _one_thread():
+        with one_thread():
             return super().decode(songs, sample_rate, decoding)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Within it, torch computes on one CPU thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

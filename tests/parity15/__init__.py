@@ -1,0 +1,1 @@
+"""Compares the 1.5 engine with recordings of the original implementation."""
