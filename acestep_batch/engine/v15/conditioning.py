@@ -8,6 +8,7 @@ import torch
 from diffusers.pipelines.ace_step.modeling_ace_step import AceStepAudioTokenDetokenizer, AceStepAudioTokenizer
 from torch import Tensor
 
+from acestep_batch.engine.v15.autoencoder import encode
 from acestep_batch.engine.v15.codes import hints_of_codes, hints_of_latents
 from acestep_batch.engine.v15.components import Components
 from acestep_batch.engine.v15.limits import window_frames
@@ -39,11 +40,7 @@ class Texts:
 
 
 class Conditioner:
-    """Encodes songs one by one, so that none depends on the songs beside it.
-
-    Sources and references are encoded to the mean of the autoencoder's distribution: the reference implementation draws
-    from it, from a random state that all songs share.
-    """
+    """Encodes songs one by one, so that none depends on the songs beside it."""
 
     def __init__(self, components: Components) -> None:
         self._parts = components
@@ -59,8 +56,12 @@ class Conditioner:
 
     def heard(self, request: V15Request) -> tuple[Tensor | None, Tensor | None]:
         """Latents [1, F, C] of the source and [1, 750, C] of the reference; needs the autoencoder alone."""
-        source = None if request.src_audio is None else self._encode(_samples(request.src_audio))
-        reference = None if request.reference_audio is None else self._encode(_timbre_samples(request.reference_audio))
+        source = None if request.src_audio is None else encode(self._parts.vae, _samples(request.src_audio))
+        reference = (
+            None
+            if request.reference_audio is None
+            else encode(self._parts.vae, _timbre_samples(request.reference_audio))
+        )
         return source, reference
 
     def conditions(
@@ -123,13 +124,6 @@ class Conditioner:
         if silence.shape[1] >= frames:
             return silence[:, :frames]
         return silence.repeat(1, -(-frames // silence.shape[1]), 1)[:, :frames]
-
-    def _encode(self, samples: Tensor) -> Tensor:
-        """Audio [2, N] to latents [1, F, C]."""
-        vae = self._parts.vae
-        vae.enable_tiling()
-        distribution = vae.encode(samples[None].to(vae.device, vae.dtype)).latent_dist
-        return distribution.mode().transpose(1, 2)
 
 
 def _samples(audio: Waveform) -> Tensor:

@@ -144,7 +144,8 @@ def build(name: str, config: Mapping[str, Any]) -> nn.Module:
         component: Any = CLASSES[name].from_config(dict(config))  # type: ignore[attr-defined]
     if name == AUDIO_TOKENIZER:
         quantizer = component.quantizer
-        fresh = type(quantizer)(component.config.fsq_dim, quantizer.levels, quantizer.num_quantizers)
+        with torch.random.fork_rng(devices=[]):
+            fresh = type(quantizer)(component.config["fsq_dim"], quantizer.levels, quantizer.num_quantizers)
         component.quantizer = fresh
     return component
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from acestep_batch.engine.base import ENGINE_VERSION, Decoding, DenoisedSong, RenderedSong, StepCallback
 from acestep_batch.engine.made_on import made_on
 from acestep_batch.engine.v1.resample import resample
+from acestep_batch.engine.v15.autoencoder import decode
 from acestep_batch.engine.v15.batching import model_calls, sampling_key
 from acestep_batch.engine.v15.components import Components
 from acestep_batch.engine.v15.conditioning import Condition, Conditioner, Texts
-from acestep_batch.engine.v15.decode import decode
 from acestep_batch.engine.v15.diffusion import denoise
 from acestep_batch.engine.v15.limits import errors, notes
 from acestep_batch.engine.v15.request import SAMPLE_RATE, V15Request
