@@ -23,7 +23,7 @@ from acestep_batch.engine.v15.text import TextEncoder
 from acestep_batch.engine.v15.variant import Variant
 
 SILENCE = "silence_latent"
-GAINS: Mapping[str, float] = {"decoder.conv2.weight_g": 0.04, ".conv2.weight_g": 0.4, ".conv_t1.weight_g": 1.2}
+GAINS: Mapping[str, float] = {"decoder.conv2.weight_g": 0.08, ".conv2.weight_g": 0.4, ".conv_t1.weight_g": 1.2}
 """Of the autoencoder's layers whose names end so, the first that fits: they keep the signal's power, and set it."""
 _SILENCE_PERIOD = 250
 
@@ -91,6 +91,8 @@ def _draw(component: str, model: nn.Module) -> dict[str, Tensor]:
     if component == "vae":
         for name, value in weights.items():
             value *= next((gain for ending, gain in GAINS.items() if name.endswith(ending)), 1.0)
+        last = weights["decoder.conv2.weight_v"]
+        last -= last.mean(dim=-1, keepdim=True)  # no constant part in the sound
     if component == CONDITION_ENCODER:
         weights[SILENCE] = _silence(CONFIGS[CONDITION_ENCODER]["timbre_hidden_dim"])
     return weights

@@ -79,8 +79,8 @@ def diffusers_name(name: str) -> tuple[str, str] | None:
 
 def diffusers_config(component: str, official: Mapping[str, Any]) -> dict[str, Any]:
     """The sizes of a component, from the official ``config.json``; what that leaves out is diffusers' default."""
-    config = {name: official[name] for name in (*_SHARED, *_OWN[component]) if name in official}
+    config = {name: official[name] for name in (*_SHARED, *_OWN[component]) if official.get(name) is not None}
     if component != TRANSFORMER:
         for name in _ENCODERS_OWN:
-            config[name] = official.get(f"encoder_{name}", official[name])
+            config[name] = official.get(f"encoder_{name}") or official[name]
     return config

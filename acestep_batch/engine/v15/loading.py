@@ -173,7 +173,8 @@ def fill(
                     continue
                 found[ours] = tensors.get_slice(theirs).get_shape()
                 if found[ours] == expected.get(ours):
-                    weights[ours] = tensors.get_tensor(theirs).to(dtype)
+                    # A copy: in the file it lies wherever the header ends, and sums round by how memory is aligned.
+                    weights[ours] = tensors.get_tensor(theirs).to(dtype, copy=True)
     differences = [f"{name} is missing" for name in expected if name not in found]
     differences += [f"{name} is unexpected" for name in found if name not in expected]
     differences += [

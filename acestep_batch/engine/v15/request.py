@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,7 +19,7 @@ FRAMES_PER_CODE = 5
 class Waveform:
     """Audio that a song starts from; equal only to itself."""
 
-    samples: np.ndarray
+    samples: np.ndarray = field(repr=False)
     """[2, N] float32 at 48,000 Hz."""
 
     @property
