@@ -11,7 +11,7 @@ from acestep_batch.engine.v15.key_map import AUDIO_TOKENIZER, CONDITION_ENCODER,
 LABEL = "embedded 1.5, untrained"
 
 EMBEDDED_DIFFUSION = FileFacts(
-    path=LABEL, size=1_078_000, sha256="4889c49a6f17cf5e67249a3eb3e63ea25b3fbb27274c0f0caaef94be04d0bf3c"
+    path=LABEL, size=1_078_000, sha256="398880cd09933f2029d1d298296bed6297d764b46c37b273770292d0b988de9b"
 )
 """As the entry of a record's file list. The weights are drawn in code, so this changes only when the code does."""
 

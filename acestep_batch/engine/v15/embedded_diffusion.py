@@ -92,7 +92,7 @@ def _draw(component: str, model: nn.Module) -> dict[str, Tensor]:
         for name, value in weights.items():
             value *= next((gain for ending, gain in GAINS.items() if name.endswith(ending)), 1.0)
         last = weights["decoder.conv2.weight_v"]
-        last -= last.mean(dim=-1, keepdim=True)  # no constant part in the sound
+        weights["decoder.conv2.weight_v"] = last - last.flip(-1)  # odd filters leave no constant part in the sound
     if component == CONDITION_ENCODER:
         weights[SILENCE] = _silence(CONFIGS[CONDITION_ENCODER]["timbre_hidden_dim"])
     return weights
