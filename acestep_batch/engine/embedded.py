@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
 from tokenizers import Tokenizer
@@ -17,6 +11,7 @@ from torch import Tensor, nn
 from transformers import UMT5Config, UMT5EncoderModel
 
 from acestep_batch.engine.base import Decoding, DenoisedSong, RenderedSong, SongRequest, StepCallback
+from acestep_batch.engine.drawn_weights import drawn_weights, identity
 from acestep_batch.engine.embedded_identity import LABEL
 from acestep_batch.engine.embedded_sizes import (
     AUTOENCODER_CONFIG,
@@ -25,6 +20,7 @@ from acestep_batch.engine.embedded_sizes import (
     VOCODER_CONFIG,
 )
 from acestep_batch.engine.embedded_text import embedded_lyric_ids, text_tokenizer_path
+from acestep_batch.engine.one_thread import one_thread
 from acestep_batch.engine.v1.autoencoder import MusicDecoder
 from acestep_batch.engine.v1.loading import TIED_EMBEDDING
 from acestep_batch.engine.v1.music_encoder import MusicEncoder
@@ -60,17 +56,6 @@ class EmbeddedEngine(V1Engine):
             return super().decode(songs, sample_rate, decoding)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Within it, torch computes on one CPU thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def load_embedded_engine(device: str, dtype: torch.dtype, compile_transformer: bool) -> EmbeddedEngine:
     """The embedded model as an engine; its weights are drawn here, in a fraction of a second."""
     vocoder_config = VocoderConfig.from_dict(VOCODER_CONFIG)
@@ -101,7 +86,7 @@ def load_embedded_engine(device: str, dtype: torch.dtype, compile_transformer: b
         decoder=MusicDecoder(dcae, vocoder, dtype, device),
         label=LABEL,
         compile_transformer=compile_transformer,
-        files=[identity(weights)],
+        files=[identity(LABEL, weights)],
         load_encoder=lambda: MusicEncoder(dcae.encoder, vocoder_config.mel_transform(), vocoder_config, dtype, device),
     )
 
@@ -113,33 +98,4 @@ def _fill(model: nn.Module, weights: Mapping[str, Tensor], dtype: torch.dtype) -
 
 def draw_weights(component: str, model: nn.Module) -> dict[str, Tensor]:
     """Weights for the parameters of ``model``, which may lie on the meta device; float32 on the CPU."""
-    return {name: _draw(f"{component}.{name}", tuple(value.shape)) for name, value in model.named_parameters()}
-
-
-def _draw(name: str, shape: tuple[int, ...]) -> Tensor:
-    """One parameter, from its own stream, so that it depends on its name and shape alone.
-
-    Biases are 0, norms 1, matrices and filters keep the power of their input. The draws are uniform: NumPy has frozen
-    that stream (NEP 19), and unlike the normal one it needs no logarithm, whose last bit differs between machines.
-    """
-    gain = next((gain for layer, gain in GAINS.items() if name.startswith(layer)), 1.0)
-    if name.endswith("bias"):
-        return torch.zeros(shape)
-    if name.endswith("weight_g"):
-        return torch.full(shape, gain)
-    if len(shape) == 1:
-        return torch.ones(shape)
-    uniform = np.random.RandomState(zlib.crc32(name.encode())).random_sample(shape)
-    width = math.sqrt(12 / math.prod(shape[1:]))  # of a uniform distribution with variance 1 / fan-in
-    return torch.from_numpy(((uniform - 0.5) * width).astype(np.float32))
-
-
-def identity(weights: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
-    """The weights as one entry of a record's file list: size in bytes and sha256 over names and values."""
-    digest, size = hashlib.sha256(), 0
-    for component, tensors in sorted(weights.items()):
-        for name, tensor in sorted(tensors.items()):
-            content = tensor.numpy().astype("<f4").tobytes()
-            digest.update(f"{component}.{name}".encode() + content)
-            size += len(content)
-    return {"path": LABEL, "size": size, "sha256": digest.hexdigest()}
+    return drawn_weights(component, model, GAINS)

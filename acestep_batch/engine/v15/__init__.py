@@ -1,1 +1,1 @@
-"""The ACE-Step 1.5 engine: planner and diffusion; importing this package imports no torch."""
+"""The ACE-Step 1.5 engine: a language model plans a song, a diffusion transformer renders it; imports no torch."""
