@@ -72,34 +72,36 @@ class Trie:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Caption:
-    """Free text after ``caption:``, to the end of its line or of an indented line that continues it."""
+    """Free text after ``caption:``, to the end of its line or of an indented line that continues it; never empty."""
 
     vocabulary: Vocabulary
     tokens_left: int = CAPTION_TOKENS
     last: int | None = None
-    is_empty: bool = True
+    empty_start: bytes | None = b""
+    """The text so far while it has no letter or digit, None from then on; a character may take several tokens."""
     greedy: bool = field(default=False, init=False)
 
     @property
     def allowed(self) -> TokenIds:
         words = self.vocabulary
+        is_last_chance = self.tokens_left <= 2
         if self.last is None:
-            return words.spaced_starts_or_space
-        if self.is_empty:
-            return words.starts
+            return words.spaced_starts if is_last_chance else words.indents
+        if self.empty_start is not None:
+            return words.starts if is_last_chance else words.words
         if self.may_end:
-            return words.indents if self.tokens_left > 1 else _NOTHING
-        if self.tokens_left <= 1:
-            return ascending([words.newline])
-        return words.text
+            return _NOTHING if is_last_chance else words.indents
+        return words.newlines if self.tokens_left <= 1 else words.text
 
     @property
     def may_end(self) -> bool:
-        return self.last is not None and not self.is_empty and self.vocabulary.ends_line(self.last)
+        return self.last is not None and self.empty_start is None and self.vocabulary.ends_line(self.last)
 
     def push(self, token: int) -> Caption:
-        is_empty = self.is_empty and token == self.vocabulary.space
-        return Caption(self.vocabulary, self.tokens_left - 1, token, is_empty)
+        start = None if self.empty_start is None else self.empty_start + self.vocabulary.content(token)
+        if start is not None and any(map(str.isalnum, start.decode("utf-8", "ignore"))):
+            start = None
+        return Caption(self.vocabulary, self.tokens_left - 1, token, start)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -36,8 +36,8 @@ from acestep_batch.problems import refuse
 TokenCallback = Callable[[int, int], None]
 """Called after every token with (tokens done, tokens at most) of the phase that runs; may raise to cancel."""
 
-UNCONSTRAINED_THOUGHT_TOKENS = 1024
-"""Where a chain of thought without constraints is cut off."""
+TOKENS_BESIDE_CAPTION = 128
+"""A chain of thought is cut off where it takes more than this above its caption; with constraints none does."""
 SPARE_TOKENS = 10
 """What codes without constraints may take above their number."""
 
@@ -95,6 +95,7 @@ class Planner:
         self._longest_s = longest_s
         self._songs_at_once = songs_at_once
         self._grammar = Grammar(vocabulary, caption_tokens)
+        self._thought_tokens = caption_tokens + TOKENS_BESIDE_CAPTION
 
     @torch.inference_mode()
     def plan(self, requests: Sequence[PlannerRequest], on_token: TokenCallback | None = None) -> list[Plan]:
@@ -104,7 +105,7 @@ class Planner:
             Refused: metadata that a user gives is out of range, or a prompt and its answer are too long for the model.
         """
         songs = [
-            _Song(request, phases_of(request), _stream(request.seed), Sampling.of(request)) for request in requests
+            _Song(request, phases_of(request), token_stream(request.seed), Sampling.of(request)) for request in requests
         ]
         for first in range(0, len(songs), self._songs_at_once):
             group = songs[first : first + self._songs_at_once]
@@ -127,9 +128,9 @@ class Planner:
             else:
                 words = self.vocabulary
                 ends = (words.end_of_thinking, words.end_of_turn, words.end_of_text)
-                cursor = self._grammar.anything(UNCONSTRAINED_THOUGHT_TOKENS, ends)
-            answers.append(self._answer(song, prompt, without, cursor))
-        self._write(answers, UNCONSTRAINED_THOUGHT_TOKENS, on_token)
+                cursor = self._grammar.anything(self._thought_tokens, ends)
+            answers.append(self._answer(song, prompt, without, cursor, self._thought_tokens))
+        self._write(answers, self._thought_tokens, on_token)
         for answer in answers:
             song = answer.song
             text = self.vocabulary.decode(answer.tokens)
@@ -165,7 +166,7 @@ class Planner:
             elif wanted is not None and len(song.codes) != wanted:
                 song.notes.append(f"the planner wrote {len(song.codes):,} audio codes; the length takes {wanted:,}")
 
-    def _answer(self, song: _Song, prompt: str, without: str, cursor: Cursor, at_most: int = 0) -> _Answer:
+    def _answer(self, song: _Song, prompt: str, without: str, cursor: Cursor, at_most: int) -> _Answer:
         encoded, encoded_without = self.vocabulary.encode(prompt), self.vocabulary.encode(without)
         length = max(len(encoded), len(encoded_without)) + at_most
         limit = self.model.config.max_position_embeddings
@@ -216,7 +217,7 @@ class Planner:
         return token
 
 
-def _stream(seed: int) -> torch.Generator:
+def token_stream(seed: int) -> torch.Generator:
     """The draws of one song's plan: a stream of its own, so that they do not repeat those of its noise."""
     own = hashlib.sha256(f"{seed}/planner".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(own[:8], "big"))

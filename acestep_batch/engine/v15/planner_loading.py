@@ -10,8 +10,9 @@ from transformers import Qwen3ForCausalLM
 
 from acestep_batch.engine.out_of_memory import is_out_of_memory
 from acestep_batch.engine.v15.planner import Planner
+from acestep_batch.engine.v15.planner_files import TOKENIZER, planner_problems
 from acestep_batch.engine.v15.vocabulary import Vocabulary
-from acestep_batch.problems import one_line, refuse
+from acestep_batch.problems import Refused, one_line, refuse
 
 
 def load_planner(folder: Path, device: str, dtype: torch.dtype, songs_at_once: int = 1) -> Planner:
@@ -22,11 +23,18 @@ def load_planner(folder: Path, device: str, dtype: torch.dtype, songs_at_once: i
     Raises:
         Refused: a file is missing, cannot be read or does not fit the others.
     """
-    vocabulary = Vocabulary.from_file(folder / "tokenizer.json")
+    if problems := planner_problems(folder):
+        raise Refused(problems)
+    vocabulary = Vocabulary.from_file(folder / TOKENIZER)
     remedy = "download the folder again"
     try:
         result: Any = Qwen3ForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
+            folder,
+            dtype=dtype,
+            local_files_only=True,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,  # they are refused below, all by name
+            output_loading_info=True,
         )
     except Exception as error:  # transformers raises whatever it met
         if is_out_of_memory(error):

@@ -86,7 +86,7 @@ class Vocabulary:
         starts: list[int] = []
         spaced_starts: list[int] = []
         for token, token_id in self._tokenizer.get_vocab(with_added_tokens=False).items():
-            content = bytes(_BYTES.get(char, 0) for char in token)
+            content = _bytes_of(token)
             body = content.removesuffix(b"\n")
             if token_id in added or not content or _UNWANTED.intersection(body):
                 continue
@@ -96,33 +96,35 @@ class Vocabulary:
             words.append(token_id)
             if content.startswith(b" "):
                 indents.append(token_id)
-            if _starts_a_text(content.removeprefix(b" ")):
+            if any(map(str.isalnum, content.decode("utf-8", "ignore"))):
                 (spaced_starts if content.startswith(b" ") else starts).append(token_id)
-        newline, space = self.encode("\n"), self.encode(" ")
-        if len(newline) != 1 or newline[0] not in line_ends or len(space) != 1 or not starts:
+        newline = self.encode("\n")
+        if len(newline) != 1 or newline[0] not in line_ends or not starts or not spaced_starts:
             raise refuse(where, "not a byte-level tokenizer", _REMEDY)
-        (self.newline,), (self.space,) = newline, space
+        self.newlines = ascending(newline)
+        """The one token of a line's end alone."""
+        self.words = ascending(words)
+        """Of a line of text; some are parts of a character."""
         self.text = ascending([*words, *line_ends])
-        """Of any text; some are parts of a character."""
+        """Of any text; a line's last token may have text before the end of the line."""
         self._line_ends = frozenset(line_ends)
         self.indents = ascending(indents)
-        """The first token of an indented line."""
-        self.starts = ascending(starts)
-        """The first token of a text, without a space before it."""
-        self.spaced_starts_or_space = ascending([*spaced_starts, self.space])
-        """The first token of a text with a space before it, or that space alone."""
+        """Words that start with a space."""
+        self.starts, self.spaced_starts = ascending(starts), ascending(spaced_starts)
+        """Words with a whole letter or digit, without and with a space before it."""
+
+    def content(self, token: int) -> bytes:
+        """The bytes of a text's token."""
+        return _bytes_of(self._tokenizer.id_to_token(token) or "")
 
     def ends_line(self, token: int) -> bool:
         """Whether a text's token is the end of its line, perhaps with text before it."""
         return token in self._line_ends
 
 
-def _starts_a_text(content: bytes) -> bool:
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return not text.startswith(" ") and (any(map(str.isalnum, text)) or text in ("'", '"'))
+def _bytes_of(token: str) -> bytes:
+    """A token of a byte-level vocabulary as the text it stands for; other letters become zeros, which no text has."""
+    return bytes(_BYTES.get(char, 0) for char in token)
 
 
 def ascending(ids: Iterable[int]) -> TokenIds:

@@ -1,0 +1,28 @@
+"""All stages of the comparison, in the order of the table; each makes checks out of a pack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ..parity.checks import Check
+from .conditions import dit_text_prompts
+from .grammars import fsm
+from .orchestrations import orchestration
+from .pack import Pack
+from .planner_texts import lm_cot_format, lm_output_parsing, lm_prompt_token_ids, lm_prompts
+from .tables import constants, durations, param_defaults, seeds
+
+STAGES: tuple[Callable[[Pack], Iterator[Check]], ...] = (
+    lm_prompts,
+    lm_prompt_token_ids,
+    lm_cot_format,
+    lm_output_parsing,
+    orchestration,
+    fsm,
+    dit_text_prompts,
+    constants,
+    durations,
+    seeds,
+    param_defaults,
+)
+"""Each is named after the recordings that it reads."""
