@@ -168,7 +168,7 @@ class Cursor:
         if not self.position.may_end:
             return self.position.allowed
         after = self.following[0].allowed if self.following else self.ends
-        return ascending([*self.position.allowed, *after]) if len(self.position.allowed) else after
+        return np.concatenate([self.position.allowed, after]) if len(self.position.allowed) else after
 
     @property
     def greedy(self) -> bool:

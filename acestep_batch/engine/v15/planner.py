@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, Qwen3ForCausalLM
+from transformers import Qwen3ForCausalLM
 
 from acestep_batch.engine.v15.constants import PLANNED_DURATION_S
 from acestep_batch.engine.v15.durations import target_codes
@@ -29,9 +30,10 @@ from acestep_batch.engine.v15.plan_text import (
     thought_prompt,
     thought_prompt_without,
 )
+from acestep_batch.engine.v15.token_reader import TokenReader
 from acestep_batch.engine.v15.token_sampling import Sampling, draw_token, guided
 from acestep_batch.engine.v15.vocabulary import Vocabulary
-from acestep_batch.problems import refuse
+from acestep_batch.problems import Problem, Refused
 
 TokenCallback = Callable[[int, int], None]
 """Called after every token with (tokens done, tokens at most) of the phase that runs; may raise to cancel."""
@@ -97,16 +99,20 @@ class Planner:
         self._grammar = Grammar(vocabulary, caption_tokens)
         self._thought_tokens = caption_tokens + TOKENS_BESIDE_CAPTION
 
+    def to(self, device: str | torch.device) -> Self:
+        """Move the model to a device, where it plans from then on."""
+        self.model.to(device)  # type: ignore[arg-type]  # the type checker misreads its decorator
+        return self
+
     @torch.inference_mode()
     def plan(self, requests: Sequence[PlannerRequest], on_token: TokenCallback | None = None) -> list[Plan]:
         """The plans of songs, in the order given; a song that needs no planner is as cheap as it gets.
 
         Raises:
-            Refused: metadata that a user gives is out of range, or a prompt and its answer are too long for the model.
+            Refused: metadata that a user gives is out of range, or texts and answers do not fit into the model; before
+                any work, and of all songs.
         """
-        songs = [
-            _Song(request, phases_of(request), token_stream(request.seed), Sampling.of(request)) for request in requests
-        ]
+        songs = self._songs(requests)
         for first in range(0, len(songs), self._songs_at_once):
             group = songs[first : first + self._songs_at_once]
             self._think(group, on_token)
@@ -122,14 +128,13 @@ class Planner:
             request = song.request
             prompt = thought_prompt(request.caption, request.lyrics)
             without = thought_prompt_without(request.lyrics, request.lm_negative_prompt)
-            longest_s = min(request.longest_s, self._longest_s)
             if request.use_constrained_decoding:
-                cursor = self._grammar.thought(song.phases.fields, song.phases.given, longest_s)
+                cursor = self._grammar.thought(song.phases.fields, song.phases.given, self._longest(request))
             else:
                 words = self.vocabulary
                 ends = (words.end_of_thinking, words.end_of_turn, words.end_of_text)
                 cursor = self._grammar.anything(self._thought_tokens, ends)
-            answers.append(self._answer(song, prompt, without, cursor, self._thought_tokens))
+            answers.append(self._answer(song, prompt, without, cursor))
         self._write(answers, self._thought_tokens, on_token)
         for answer in answers:
             song = answer.song
@@ -148,14 +153,14 @@ class Planner:
             prompt = codes_prompt(request.caption, request.lyrics, song.thought)
             without = codes_prompt_without(request.caption, request.lyrics, request.lm_negative_prompt)
             wanted = codes_wanted(request, song.written)
-            at_most = target_codes(min(request.longest_s, self._longest_s)) if wanted is None else wanted
+            at_most = target_codes(self._longest(request)) if wanted is None else wanted
             if request.use_constrained_decoding:
                 cursor = self._grammar.codes(wanted, at_most)
             else:
                 at_most += SPARE_TOKENS
                 cursor = self._grammar.anything(at_most, (self.vocabulary.end_of_turn, self.vocabulary.end_of_text))
             most = max(most, at_most)
-            answers.append(self._answer(song, prompt, without, cursor, at_most))
+            answers.append(self._answer(song, prompt, without, cursor))
         self._write(answers, most, on_token)
         for answer in answers:
             song = answer.song
@@ -166,14 +171,41 @@ class Planner:
             elif wanted is not None and len(song.codes) != wanted:
                 song.notes.append(f"the planner wrote {len(song.codes):,} audio codes; the length takes {wanted:,}")
 
-    def _answer(self, song: _Song, prompt: str, without: str, cursor: Cursor, at_most: int) -> _Answer:
-        encoded, encoded_without = self.vocabulary.encode(prompt), self.vocabulary.encode(without)
-        length = max(len(encoded), len(encoded_without)) + at_most
+    def _songs(self, requests: Sequence[PlannerRequest]) -> list[_Song]:
+        """The songs as they are before any work; what cannot be planned is refused, all of it at once."""
+        songs, problems = [], []
+        for request in requests:
+            try:
+                phases = phases_of(request)
+            except Refused as refused:
+                problems += refused.problems
+                continue
+            songs.append(_Song(request, phases, token_stream(request.seed), Sampling.of(request)))
+            problems += self._room_problems(request, phases)
+        if problems:
+            raise Refused(problems)
+        return songs
+
+    def _room_problems(self, request: PlannerRequest, phases: Phases) -> list[Problem]:
+        """Why a song's texts and answers do not fit into the model; empty where they do."""
+        if not phases.any:
+            return []
+        codes = target_codes(request.duration_s or self._longest(request)) if phases.codes else 0
+        thought = 2 * self._thought_tokens if phases.thought else TOKENS_BESIDE_CAPTION
+        prompt = thought_prompt(request.caption, request.lyrics)
+        negative = thought_prompt_without(request.lyrics, request.lm_negative_prompt)
+        length = max(map(len, map(self.vocabulary.encode, (prompt, negative)))) + thought + codes + SPARE_TOKENS
         limit = self.model.config.max_position_embeddings
-        if length > limit:
-            message = f"caption, lyrics and answer take {length:,} tokens; the planner has room for {limit:,}"
-            raise refuse("planner", message, "shorten the lyrics or the song")
-        return _Answer(encoded, encoded_without, cursor, song)
+        if length <= limit:
+            return []
+        message = f"caption, lyrics and plan may take {length:,} tokens; the planner has room for {limit:,}"
+        return [Problem("planner", message, "shorten the lyrics or the song")]
+
+    def _longest(self, request: PlannerRequest) -> int:
+        return min(request.longest_s, self._longest_s)
+
+    def _answer(self, song: _Song, prompt: str, without: str, cursor: Cursor) -> _Answer:
+        return _Answer(self.vocabulary.encode(prompt), self.vocabulary.encode(without), cursor, song)
 
     def _write(self, answers: Sequence[_Answer], at_most: int, on_token: TokenCallback | None) -> None:
         """Write all answers to their end, token by token."""
@@ -181,7 +213,7 @@ class Planner:
         if not waiting:
             return
         rows = [row for answer in waiting for row in answer.rows]
-        reader = _Reader(self.model, rows)
+        reader = TokenReader(self.model, rows)
         done = 0
         while any(not answer.cursor.is_over for answer in waiting):
             logits = reader.logits
@@ -221,33 +253,3 @@ def token_stream(seed: int) -> torch.Generator:
     """The draws of one song's plan: a stream of its own, so that they do not repeat those of its noise."""
     own = hashlib.sha256(f"{seed}/planner".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(own[:8], "big"))
-
-
-class _Reader:
-    """The model reading rows of tokens, with everything it has read in its cache; rows are padded at their start."""
-
-    def __init__(self, model: Qwen3ForCausalLM, rows: Sequence[Sequence[int]]) -> None:
-        self._model = model
-        self._cache = DynamicCache(config=model.config)
-        longest = max(map(len, rows))
-        self._padding = torch.tensor([longest - len(row) for row in rows], device=model.device)
-        self._read = 0
-        self.logits: Tensor
-        self.read([[0] * (longest - len(row)) + list(row) for row in rows])
-
-    def read(self, tokens: Sequence[Sequence[int]]) -> None:
-        """Read more tokens [B, T]; ``logits`` [B, V] are then those of what follows."""
-        ids = torch.tensor(tokens, device=self._model.device)
-        places = torch.arange(self._read + ids.shape[1], device=ids.device)
-        mask = places >= self._padding[:, None]
-        positions = (places[self._read :] - self._padding[:, None]).clamp(min=0)
-        self._read += ids.shape[1]
-        result = self._model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        self.logits = result.logits[:, -1]

@@ -13,7 +13,7 @@ from acestep_batch.engine.v15.plan_text import END_OF_TEXT, END_OF_THINKING, END
 from acestep_batch.problems import one_line, refuse
 
 TokenIds = np.ndarray
-"""Different token ids, int64, ascending."""
+"""Different token ids, int64, in a fixed order."""
 
 _REMEDY = "use the tokenizer.json of an acestep-5Hz-lm checkpoint"
 _UNWANTED = frozenset({*range(0x20), 0x7F, *b"<`"})

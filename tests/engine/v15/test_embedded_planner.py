@@ -15,12 +15,12 @@ from torch import Tensor
 
 from acestep_batch.engine.drawn_weights import identity
 from acestep_batch.engine.v15.embedded_planner import embedded_model, load_embedded_planner
+from acestep_batch.engine.v15.embedded_planner_identity import EMBEDDED_PLANNER_WEIGHTS, LABEL
 from acestep_batch.engine.v15.embedded_planner_text import build_planner_tokenizer, planner_tokenizer_path
 from acestep_batch.engine.v15.planner_loading import load_planner
 from acestep_batch.engine.v15.vocabulary import Vocabulary
 from acestep_batch.problems import Refused
 
-WEIGHTS_SHA256 = "71d9a43e4b21d50432814d6d710f972b11bdc07ce4e9c6134f8a68803dbbc893"
 TEXT = "# Caption\nlatin trap, 808 #1\n\n# Lyric\nla señal 日本 \N{GRINNING FACE}\n<|audio_code_7|><think>\nbpm: 93\n"
 
 
@@ -51,7 +51,7 @@ def test_the_tokenizer_loses_nothing() -> None:
 def test_the_weights_are_the_same_on_every_machine() -> None:
     model = embedded_model(Vocabulary.from_file(planner_tokenizer_path()))
     weights = {"acestep-5Hz-lm": dict(model.named_parameters())}
-    assert identity("planner", weights)["sha256"] == WEIGHTS_SHA256
+    assert identity(LABEL, weights) == EMBEDDED_PLANNER_WEIGHTS
 
 
 def test_a_published_folder_plans_what_the_embedded_planner_does(folder: Path) -> None:

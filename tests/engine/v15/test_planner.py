@@ -174,9 +174,13 @@ def test_progress_is_told_and_can_stop_the_work() -> None:
         PLANNER.plan([song(**SHORT)], stop)
 
 
-def test_texts_that_are_too_long_are_refused_before_any_work() -> None:
-    with pytest.raises(Refused, match=r"planner: .* tokens; the planner has room for 32,768"):
-        plan_of(song(**SHORT, lyrics="la la la\n" * 8000))
+def test_what_cannot_be_planned_is_refused_before_any_work() -> None:
+    seen: list[int] = []
+    requests = [song(**SHORT), song(lyrics="la la la\n" * 8000), song(bpm=7), song(duration_s=601.0)]
+    with pytest.raises(Refused, match=r"planner: .* tokens; the planner has room for 32,768") as refused:
+        PLANNER.plan(requests, lambda done, _: seen.append(done))
+    assert len(refused.value.problems) == 3
+    assert seen == []
 
 
 def test_plans_do_not_touch_the_global_random_numbers() -> None:
