@@ -173,7 +173,8 @@ class Planner:
 
     def _songs(self, requests: Sequence[PlannerRequest]) -> list[_Song]:
         """The songs as they are before any work; what cannot be planned is refused, all of it at once."""
-        songs, problems = [], []
+        songs: list[_Song] = []
+        problems: list[Problem] = []
         for request in requests:
             try:
                 phases = phases_of(request)
