@@ -1,4 +1,4 @@
-"""Nothing harmful comes of inputs: refused in one line, or taken as what they are; nothing run, nothing written outside.
+"""Nothing harmful comes of inputs: refused in one line, or taken as what they are; nothing runs or leaves the folder.
 
 ``python -m tests.hostile`` asks all of the corpus; here a part of every class, drawn with a seed, and the rest if slow.
 """
@@ -25,8 +25,8 @@ SEED, OF_EACH_CLASS, AT_RANDOM, AT_RANDOM_IF_SLOW = 4, 2, 36, 2_000
 CLASSES = sorted({case.group for case in CASES.values()})
 SLOW_CONTROLS = {"control-hangs", "control-kills-the-process", "control-takes-its-time", "control-takes-memory"}
 NAMED = {
-    "traversal", "absolute", "link", "windows", "unicode", "length", "yaml", "json", "override", "config", "formula", "csv",
-    "script", "audio", "pickle", "safetensors", "record", "plan", "parquet", "latents", "inspect", "verify",
+    "traversal", "absolute", "link", "windows", "unicode", "length", "yaml", "json", "override", "config", "formula",
+    "csv", "script", "audio", "pickle", "safetensors", "record", "plan", "parquet", "latents", "inspect", "verify",
 }  # fmt: skip
 """Classes that the corpus must not lose."""
 

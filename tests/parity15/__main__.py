@@ -25,8 +25,8 @@ from .stages import STAGES
 
 def compare(pack: Pack) -> Iterator[Check]:
     """All comparisons, stage by stage; what a pack does not hold is left out."""
-    for stage in STAGES:
-        yield from Case(stage.__name__, "reading").guarded(partial(stage, pack))
+    for name, stage in STAGES.items():
+        yield from Case(name, "reading").guarded(partial(stage, pack))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,24 +31,11 @@ from acestep_batch.engine.v15.timesteps import (
 from acestep_batch.engine.v15.variant import Variant
 
 from ..parity.checks import RELATIVE, Case, Check, count_different, largest, relative
+from .pack import Pack
 
 CPU = torch.device("cpu")
 DEFAULT_SHIFT = 3.0
 SILENCE = "silence_latent"
-
-
-def diffusion_stages(pack: Path) -> dict[str, Callable[[], Iterator[Check]]]:
-    """The checks of every recording of the diffusion half that the pack holds, by stage."""
-    stages: dict[str, tuple[str, Callable[[Path], Iterator[Check]]]] = {
-        "steps": ("timestep_tables.json", timestep_stage),
-        "traj": ("trajectories.json", trajectory_stage),
-        "guide": ("guidance.json", guidance_stage),
-        "fsq": ("fsq.safetensors", quantizer_stage),
-        "hints": ("codes_hints.safetensors", hints_stage),
-        "dit": ("dit_forward.safetensors", transformer_stage),
-        "noise": ("noise.safetensors", noise_stage),
-    }
-    return {stage: partial(checks, pack) for stage, (file, checks) in stages.items() if (pack / file).is_file()}
 
 
 def timestep_stage(pack: Path) -> Iterator[Check]:
@@ -247,3 +234,25 @@ def tiny_weights(pack: Path, name: str, model: nn.Module) -> dict[str, Tensor]:
 
 def _json(pack: Path, name: str) -> Any:
     return json.loads((pack / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _reading(file: str, checks: Callable[[Path], Iterator[Check]]) -> Callable[[Pack], Iterator[Check]]:
+    """A stage that a pack without its file has no checks of."""
+
+    def stage(pack: Pack) -> Iterator[Check]:
+        if (pack.folder / file).is_file():
+            yield from checks(pack.folder)
+
+    return stage
+
+
+DIFFUSION: Mapping[str, Callable[[Pack], Iterator[Check]]] = {
+    "steps": _reading("timestep_tables.json", timestep_stage),
+    "traj": _reading("trajectories.json", trajectory_stage),
+    "guide": _reading("guidance.json", guidance_stage),
+    "fsq": _reading("fsq.safetensors", quantizer_stage),
+    "hints": _reading("codes_hints.safetensors", hints_stage),
+    "dit": _reading("dit_forward.safetensors", transformer_stage),
+    "noise": _reading("noise.safetensors", noise_stage),
+}
+"""The stages of this file, by name."""

@@ -11,8 +11,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from acestep_batch.engine.base import Decoding, DenoisedSong, RenderedSong, StepCallback
-from acestep_batch.engine.embedded import draw_weights, identity, one_thread
+from acestep_batch.engine.drawn_weights import drawn_weights, identity
 from acestep_batch.engine.embedded_text import text_tokenizer_path
+from acestep_batch.engine.one_thread import one_thread
 from acestep_batch.engine.v15.components import Components
 from acestep_batch.engine.v15.embedded_configs import CONFIGS, LABEL
 from acestep_batch.engine.v15.key_map import AUDIO_TOKENIZER, CONDITION_ENCODER, DETOKENIZER, TRANSFORMER
@@ -52,7 +53,7 @@ def load_embedded_v15(
 ) -> EmbeddedV15Engine:
     """The embedded 1.5 model as an engine; every variant has the same weights."""
     components, weights = embedded_components(device, dtype, variant)
-    return EmbeddedV15Engine(components, LABEL, files=[{**identity(weights), "path": LABEL}])
+    return EmbeddedV15Engine(components, LABEL, files=[identity(LABEL, weights)])
 
 
 def embedded_components(
@@ -87,7 +88,7 @@ def embedded_configs(tokenizer: Tokenizer, variant: Variant) -> dict[str, dict[s
 
 
 def _draw(component: str, model: nn.Module) -> dict[str, Tensor]:
-    weights = draw_weights(component, model)
+    weights = drawn_weights(component, model, {})
     if component == "vae":
         for name, value in weights.items():
             value *= next((gain for ending, gain in GAINS.items() if name.endswith(ending)), 1.0)

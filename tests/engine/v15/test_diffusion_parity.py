@@ -10,16 +10,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.parity.checks import Verdict
-from tests.parity15.diffusion import diffusion_stages
+from tests.parity15.diffusion import DIFFUSION
+from tests.parity15.pack import Pack
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "v15"
-STAGES = ("steps", "traj", "guide", "fsq", "hints", "dit", "noise")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", DIFFUSION)
 def test_recordings_are_reproduced(stage: str) -> None:
     with torch.inference_mode():
-        checks = list(diffusion_stages(GOLDEN)[stage]())
+        checks = list(DIFFUSION[stage](Pack(GOLDEN)))
     assert checks
     assert [check for check in checks if check.verdict is not Verdict.PASS] == []
 
@@ -46,5 +46,5 @@ def test_one_changed_value_is_noticed(stage: str, file: str, tensor: str, tmp_pa
     tensors[tensor].view(-1)[0] += 0.5
     save_file(tensors, pack / f"{file}.safetensors")
     with torch.inference_mode():
-        verdicts = {check.verdict for check in diffusion_stages(pack)[stage]()}
+        verdicts = {check.verdict for check in DIFFUSION[stage](Pack(pack))}
     assert Verdict.FAIL in verdicts
