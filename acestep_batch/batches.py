@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from acestep_batch.engine.load import EngineKey, micro_batch_key
-from acestep_batch.engine.v1.memory import tokens_at_most
+from acestep_batch.engine.v1.memory import tokens_of
 from acestep_batch.plan import Song
 from acestep_batch.room import songs_at_once
 from acestep_batch.target import Target
@@ -45,7 +45,7 @@ def micro_batches(songs: Sequence[Song], target: Target) -> list[MicroBatch]:
     open_batches: dict[Hashable, _Open] = {}
     for position, song in enumerate(songs):
         engine, request = engine_key(song, target), song.request()
-        tokens = tokens_at_most(request.prompt, request.lyrics)
+        tokens = tokens_of(request)
         key = (engine, micro_batch_key(request))
         batch = open_batches.get(key)
         if batch is not None:

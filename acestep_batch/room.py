@@ -6,9 +6,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from acestep_batch.engine.base import SongRequest
+from acestep_batch.engine.tasks import SourceTask
 from acestep_batch.engine.v1.batching import branches
-from acestep_batch.engine.v1.limits import latent_frames
-from acestep_batch.engine.v1.memory import Loaded, loaded, needed_bytes, songs_that_fit, tokens_at_most
+from acestep_batch.engine.v1.limits import song_frames
+from acestep_batch.engine.v1.memory import Loaded, loaded, needed_bytes, songs_that_fit, tokens_of
 from acestep_batch.engine.v1.sizes import read_sizes
 from acestep_batch.hardware import GIB
 from acestep_batch.lint import Advice
@@ -23,8 +24,8 @@ def songs_at_once(target: Target, device_id: int, bf16: bool, request: SongReque
     memory = target.memory_bytes(device_id)
     if at_most == 1 or memory is None or target.checkpoint is None:
         return at_most
-    model = _model(target.checkpoint, target.device, bf16)
-    frames = latent_frames(request.audio_duration)
+    model = _model(target.checkpoint, target.device, bf16, isinstance(request.task, SourceTask))
+    frames = song_frames(request)
     return max(1, _fitting(model, memory, frames, tokens, len(branches(request)), at_most))
 
 
@@ -33,8 +34,8 @@ def memory_advice(target: Target, device_id: int, bf16: bool, request: SongReque
     memory = target.memory_bytes(device_id)
     if memory is None or target.checkpoint is None:
         return None
-    model = _model(target.checkpoint, target.device, bf16)
-    frames, tokens = latent_frames(request.audio_duration), tokens_at_most(request.prompt, request.lyrics)
+    model = _model(target.checkpoint, target.device, bf16, isinstance(request.task, SourceTask))
+    frames, tokens = song_frames(request), tokens_of(request)
     needed = _needed(model, frames, _rounded(tokens), len(branches(request)))
     if needed <= memory:
         return None
@@ -50,8 +51,8 @@ def _rounded(tokens: int) -> int:
 
 
 @lru_cache(16)
-def _model(checkpoint: Path, device: str, bf16: bool) -> Loaded:
-    return loaded(read_sizes(checkpoint), device, bf16)
+def _model(checkpoint: Path, device: str, bf16: bool, encodes_sources: bool) -> Loaded:
+    return loaded(read_sizes(checkpoint), device, bf16, encodes_sources)
 
 
 @lru_cache(100_000)

@@ -22,6 +22,7 @@ from transformers import UMT5Config, UMT5EncoderModel
 from acestep_batch.engine.base import SongRequest
 from acestep_batch.engine.embedded_sizes import embedded_sizes
 from acestep_batch.engine.embedded_text import embedded_lyric_ids
+from acestep_batch.engine.tasks import AwaitedSource, Edit
 from acestep_batch.engine.v1.at_once import LARGE, SMALL
 from acestep_batch.engine.v1.autoencoder import MusicDecoder
 from acestep_batch.engine.v1.batching import branches
@@ -35,9 +36,13 @@ from acestep_batch.engine.v1.memory import (
     needed_bytes,
     songs_decoded_together,
     songs_that_fit,
+    source_encoding_bytes,
     tokens_at_most,
+    tokens_of,
     weights_bytes,
 )
+from acestep_batch.engine.v1.music_encoder import MusicEncoder
+from acestep_batch.engine.v1.parameters import encoder_parameters
 from acestep_batch.engine.v1.sampling import denoise
 from acestep_batch.engine.v1.sizes import COMPONENTS, PUBLISHED, ModelSizes, read_sizes
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
@@ -207,6 +212,60 @@ def count_decoding(model: str, dtype: torch.dtype, duration_s: float, window: in
 
     counted = peak_bytes(work, networks.decoder, networks.vocoder)
     return decoding_bytes(model_sizes(model), frames, BYTES[dtype], window, songs), counted
+
+
+@pytest.mark.parametrize(
+    ("model", "dtype"), [*((name, torch.float32) for name in MODELS), ("published", torch.bfloat16)]
+)
+@pytest.mark.parametrize("duration_s", [1.0, 60.0])
+def test_encoding_a_source(model: str, dtype: torch.dtype, duration_s: float) -> None:
+    config, frames = VocoderConfig.from_dict(MODELS[model][3]), latent_frames(duration_s)
+    with torch.device("meta"):
+        part = AutoencoderDC.from_config(dict(MODELS[model][2])).encoder.eval().requires_grad_(False)
+        encoder = MusicEncoder(part, config.mel_transform(), config, dtype, "meta")
+
+    def work() -> None:
+        given = torch.empty(1, 2, frames * 4096, device="meta")
+        padded = given + 0  # stands for what resampling and filling up make of it
+        mel = encoder.mel_transform(padded.flatten(0, 1)).unflatten(0, padded.shape[:2])
+        encoder.encoder((mel / 2).to(dtype)).float()
+
+    counted = peak_bytes(work, encoder.encoder, encoder.mel_transform)
+    assert_close_above(source_encoding_bytes(model_sizes(model), frames, BYTES[dtype]), counted)
+    held = sum(tensor.numel() for tensor in (*part.parameters(), *encoder.mel_transform.buffers()))
+    assert encoder_parameters(model_sizes(model)) == held
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_a_song_with_a_source_needs_what_encodes_it_too(device: str) -> None:
+    plain, encoding = (loaded(PUBLISHED, device, True, encodes_sources=each) for each in (False, True))
+    more = needed_bytes(encoding, 645, 600, 2, 4) - needed_bytes(plain, 645, 600, 2, 4)
+    assert more >= 2 * encoder_parameters(PUBLISHED)
+
+
+def test_an_edit_attends_to_the_longer_of_its_texts(make_request: MakeRequest) -> None:
+    task = Edit(AwaitedSource(9), 1, "jazz", "la " * 500, None, 0.0, 1.0, 1)
+    request = make_request(task=task)
+    assert tokens_of(request) == tokens_at_most("jazz", "la " * 500) > tokens_of(make_request())
+    assert tokens_of(make_request(lyrics="la " * 900, task=task)) > tokens_of(request)
+
+
+@pytest.mark.parametrize("averaged", [1, 2])
+def test_denoising_an_edit(make_request: MakeRequest, averaged: int) -> None:
+    network, sizes = transformer("published", torch.bfloat16), PUBLISHED
+    task = Edit(AwaitedSource(latent_frames(30.0)), 1, "", "", None, 0.0, 0.5, averaged)
+    requests = [make_request(task=task, infer_step=2, seed=seed) for seed in range(2)]
+    items, frames, tokens = 4 * len(requests), latent_frames(30.0), 600
+
+    def work() -> None:
+        states = torch.empty(items, tokens, sizes.transformer.inner_dim, dtype=torch.bfloat16, device="meta")
+        conditioning = network.condition(states, None, torch.empty(items, device="meta"))
+        del states
+        denoise(network, conditioning, requests, sources=[torch.empty(8, 16, frames, device="meta")] * 2)
+
+    assert len(branches(requests[0])) == 4
+    estimate = denoising_bytes(sizes, frames, tokens, len(requests), 4, BYTES[torch.bfloat16])
+    assert_close_above(estimate, peak_bytes(work, network))
 
 
 @pytest.mark.parametrize(("dtype", "tokens"), [(torch.float32, 30), (torch.bfloat16, 400), (torch.bfloat16, 3000)])

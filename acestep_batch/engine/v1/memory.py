@@ -13,9 +13,11 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
+from acestep_batch.engine.base import SongRequest
+from acestep_batch.engine.tasks import Edit
 from acestep_batch.engine.v1.at_once import AtOnce, suited_to
 from acestep_batch.engine.v1.limits import PROMPT_TOKENS
-from acestep_batch.engine.v1.parameters import PATCH_HIDDEN, model_parameters
+from acestep_batch.engine.v1.parameters import PATCH_HIDDEN, encoder_parameters, model_parameters
 from acestep_batch.engine.v1.sizes import ModelSizes, VocoderSizes
 
 FLOAT32 = 4
@@ -39,12 +41,15 @@ class Loaded:
     at_once: AtOnce
     decodes_beside_denoising: bool
     """Whether one batch is decoded while the next is denoised, so that both need their memory at once."""
+    encodes_sources: bool = False
+    """Whether what encodes audio is loaded too, because a task's source is audio."""
 
 
-def loaded(sizes: ModelSizes, device: str, bf16: bool) -> Loaded:
+def loaded(sizes: ModelSizes, device: str, bf16: bool, encodes_sources: bool = False) -> Loaded:
     """The model as the engine loads it on ``device``, such as ``cpu`` or ``cuda:0``."""
     kind = device.partition(":")[0]
-    return Loaded(sizes, 2 if bf16 else FLOAT32, suited_to(kind), decodes_beside_denoising=kind == "cuda")
+    width, beside = 2 if bf16 else FLOAT32, kind == "cuda"
+    return Loaded(sizes, width, suited_to(kind), decodes_beside_denoising=beside, encodes_sources=encodes_sources)
 
 
 def songs_that_fit(model: Loaded, memory_bytes: int, frames: int, tokens: int, branches: int, at_most: int) -> int:
@@ -63,16 +68,20 @@ def needed_bytes(model: Loaded, frames: int, tokens: int, branches: int, songs: 
     """Memory for a process that renders ``songs`` at once, with a margin.
 
     The margin is 1 GiB and a quarter of all that is not weights. ``tokens`` counts the vectors that the longest song
-    attends to (``tokens_at_most``), ``branches`` its evaluations of the model in a guided step, 1 to 3.
+    attends to (``tokens_of``), ``branches`` its evaluations of the model in a guided step, 1 to 3.
     """
     sizes, width = model.sizes, model.bytes_a_weight
     denoising = max(
         encoding_bytes(sizes, tokens, width), denoising_bytes(sizes, frames, tokens, songs, branches, width)
     )
+    weights = weights_bytes(sizes, width)
+    if model.encodes_sources:
+        weights += encoder_parameters(sizes) * width
+        denoising = max(denoising, source_encoding_bytes(sizes, frames, width))
     together = min(songs, model.at_once.songs(frames))
     decoding = decoding_bytes(sizes, frames, width, model.at_once.mel_frames, together)
     peak = denoising + decoding if model.decodes_beside_denoising else max(denoising, decoding)
-    return RESERVE_BYTES + weights_bytes(sizes, width) + peak + peak // SLACK
+    return RESERVE_BYTES + weights + peak + peak // SLACK
 
 
 def songs_decoded_together(sizes: ModelSizes, frames: int, bytes_a_weight: int, window: int, memory_bytes: int) -> int:
@@ -81,8 +90,16 @@ def songs_decoded_together(sizes: ModelSizes, frames: int, bytes_a_weight: int, 
 
 
 def weights_bytes(sizes: ModelSizes, bytes_a_weight: int) -> int:
-    """All that is loaded: transformer, text encoder, latent decoder and vocoder."""
+    """All that is always loaded: transformer, text encoder, latent decoder and vocoder."""
     return model_parameters(sizes) * bytes_a_weight
+
+
+def tokens_of(request: SongRequest) -> int:
+    """An upper estimate of the vectors that a song attends to; of an edit, by whichever of its songs has more."""
+    tokens = tokens_at_most(request.prompt, request.lyrics)
+    if isinstance(task := request.task, Edit):
+        return max(tokens, tokens_at_most(task.edit_target_prompt, task.edit_target_lyrics))
+    return tokens
 
 
 def tokens_at_most(prompt: str, lyrics: str) -> int:
@@ -138,6 +155,23 @@ def denoising_bytes(sizes: ModelSizes, frames: int, tokens: int, songs: int, bra
     return kept + max(projecting, blocks + latents)
 
 
+def source_encoding_bytes(sizes: ModelSizes, frames: int, bytes_a_weight: int) -> int:
+    """Peak of encoding a source of ``frames``, one at a time: of the spectrum or of the encoder's largest level."""
+    model, vocoder = sizes.autoencoder, sizes.vocoder
+    columns = frames * 2 ** (len(model.encoder_block_out_channels) - 1)
+    samples = model.in_channels * columns * vocoder.hop_length * 2 * FLOAT32  # as given, and filled up
+    places = columns * vocoder.n_mels
+    mel = model.in_channels * places * (2 * FLOAT32 + bytes_a_weight)
+    # The complex spectrum, its parts squared, and their sums, beside the samples with a margin.
+    spectrum = model.in_channels * columns * FLOAT32 * ((vocoder.n_fft // 2 + 1) * 5 + vocoder.hop_length)
+    levels = []
+    for level, width in enumerate(model.encoder_block_out_channels):
+        kind, scales = model.encoder_block_types[level], model.encoder_qkv_multiscales[level]
+        values = width * places // 4**level
+        levels.append(_block_bytes(kind, values, places // 4**level, scales, bytes_a_weight) + values * bytes_a_weight)
+    return samples + mel + max(spectrum, *levels)
+
+
 def decoding_bytes(sizes: ModelSizes, frames: int, bytes_a_weight: int, window: int, songs: int) -> int:
     """Peak of decoding ``songs`` together: of the latent decoder or of the vocoder, which run one after the other.
 
@@ -159,20 +193,25 @@ def _latent_decoder_bytes(sizes: ModelSizes, frames: int, bytes_a_weight: int) -
     peaks = []
     for level in reversed(range(len(channels))):
         values = channels[level] * places
-        if model.decoder_block_types[level] == "EfficientViTBlock":
-            # The gated convolution's hidden layer before and after its SiLU, or for each scale of the attention query,
-            # key and value, and in float32 these again, the positive query and key, and the products.
-            scales = 1 + len(model.decoder_qkv_multiscales[level])
-            attention = (3 * scales + 1) * bytes_a_weight + 9 * scales * FLOAT32
-            block = values * max(18 * bytes_a_weight, attention)
-        else:
-            # Normalising: the residual, the convolution's output, and two of its size in float32.
-            block = values * (2 * bytes_a_weight + 2 * FLOAT32) + 2 * places * FLOAT32
+        kind, scales = model.decoder_block_types[level], model.decoder_qkv_multiscales[level]
+        block = _block_bytes(kind, values, places, scales, bytes_a_weight)
         # Stretching the level below to this one's places, then its convolution.
         stretched = 0 if level == len(channels) - 1 else channels[level + 1] * places * bytes_a_weight
         peaks.append(shortcut + below + max(block, stretched + values * bytes_a_weight))
         below, places = values * bytes_a_weight, 4 * places
     return max(peaks)
+
+
+def _block_bytes(kind: str, values: int, places: int, kernels: tuple[int, ...], bytes_a_weight: int) -> int:
+    """Peak within a block of the autoencoder that takes and gives ``values`` numbers."""
+    if kind == "EfficientViTBlock":
+        # The gated convolution's hidden layer before and after its SiLU, or for each scale of the attention query,
+        # key and value, and in float32 these again, the positive query and key, and the products.
+        scales = 1 + len(kernels)
+        attention = (3 * scales + 1) * bytes_a_weight + 9 * scales * FLOAT32
+        return values * max(18 * bytes_a_weight, attention)
+    # Normalising: the residual, the convolution's output, and two of its size in float32.
+    return values * (2 * bytes_a_weight + 2 * FLOAT32) + 2 * places * FLOAT32
 
 
 def _vocoder_bytes(sizes: VocoderSizes, columns: int, bytes_a_weight: int, window: int) -> int:

@@ -60,20 +60,36 @@ def text_encoder_parameters(sizes: TextEncoderSizes) -> int:
 
 
 def autoencoder_parameters(sizes: AutoencoderSizes) -> int:
-    """Of the decoder; the encoder is not loaded."""
+    """Of the decoder; the encoder is loaded for a source alone (``encoder_parameters``)."""
     widths = sizes.decoder_block_out_channels
     ends = (
         _conv(sizes.latent_channels, widths[-1], 3 * 3) + _norm(widths[0]) + _conv(widths[0], sizes.in_channels, 3 * 3)
     )
+    kinds = zip(widths, sizes.decoder_block_types, sizes.decoder_qkv_multiscales, strict=True)
+    blocks = [_autoencoder_block(*each, sizes.attention_head_dim) for each in kinds]
     ups = sum(_conv(deeper, width, 3 * 3) for width, deeper in pairwise(widths))
-    blocks = 0
-    for level, width in enumerate(widths):
-        if sizes.decoder_block_types[level] == "EfficientViTBlock":
-            block = _efficient_vit_block(width, sizes.attention_head_dim, sizes.decoder_qkv_multiscales[level])
-        else:
-            block = _conv(width, width, 3 * 3) + width * width * 3 * 3 + _norm(width)
-        blocks += sizes.decoder_layers_per_block[level] * block
-    return ends + ups + blocks
+    return ends + ups + _stacked(sizes.decoder_layers_per_block, blocks)
+
+
+def encoder_parameters(sizes: ModelSizes) -> int:
+    """Of what encodes a source: the autoencoder's encoder, and the window and filters of the log-mel analysis."""
+    model = sizes.autoencoder
+    widths = model.encoder_block_out_channels
+    ends = _conv(model.in_channels, widths[0], 3 * 3) + _conv(widths[-1], model.latent_channels, 3 * 3)
+    kinds = zip(widths, model.encoder_block_types, model.encoder_qkv_multiscales, strict=True)
+    blocks = [_autoencoder_block(*each, model.attention_head_dim) for each in kinds]
+    downs = sum(_conv(width, deeper, 3 * 3) for width, deeper in pairwise(widths))
+    return ends + downs + _stacked(model.encoder_layers_per_block, blocks) + _analysis(sizes.vocoder)
+
+
+def _stacked(layers: tuple[int, ...], blocks: list[int]) -> int:
+    return sum(count * block for count, block in zip(layers, blocks, strict=True))
+
+
+def _autoencoder_block(width: int, kind: str, kernels: tuple[int, ...], head_dim: int) -> int:
+    if kind == "EfficientViTBlock":
+        return _efficient_vit_block(width, head_dim, kernels)
+    return _conv(width, width, 3 * 3) + width * width * 3 * 3 + _norm(width)
 
 
 def _efficient_vit_block(width: int, head_dim: int, kernels: tuple[int, ...]) -> int:
@@ -98,8 +114,11 @@ def vocoder_parameters(sizes: VocoderSizes) -> int:
     residual = sum(2 * len(dilations) * _conv(width, width, size) for width in widths[1:] for size, dilations in shapes)
     start = _conv(sizes.num_mels, widths[0], sizes.pre_conv_kernel_size)
     end = _conv(widths[-1], 1, sizes.post_conv_kernel_size)
-    analysis = sizes.win_length + (sizes.n_fft // 2 + 1) * sizes.n_mels
-    return stem + transitions + blocks + _norm(dims[-1]) + start + ups + residual + end + analysis
+    return stem + transitions + blocks + _norm(dims[-1]) + start + ups + residual + end + _analysis(sizes)
+
+
+def _analysis(sizes: VocoderSizes) -> int:
+    return sizes.win_length + (sizes.n_fft // 2 + 1) * sizes.n_mels
 
 
 def _conv_next_block(width: int, kernel: int) -> int:

@@ -57,7 +57,7 @@ class TextEncoderSizes:
 
 @dataclass(frozen=True, slots=True)
 class AutoencoderSizes:
-    """The decoder's sizes under the names of ``music_dcae_f8c8/config.json``; the defaults are the published values.
+    """Sizes under the names of ``music_dcae_f8c8/config.json``; the defaults are the published values.
 
     The first entry of each list is the level of the spectrogram, the last that of the latents.
     """
@@ -69,6 +69,10 @@ class AutoencoderSizes:
     decoder_block_out_channels: tuple[int, ...] = (128, 256, 512, 1024)
     decoder_layers_per_block: tuple[int, ...] = (3, 3, 3, 3)
     decoder_qkv_multiscales: tuple[tuple[int, ...], ...] = ((), (), (5,), (5,))
+    encoder_block_types: tuple[str, ...] = ("ResBlock", "ResBlock", "ResBlock", "EfficientViTBlock")
+    encoder_block_out_channels: tuple[int, ...] = (128, 256, 512, 1024)
+    encoder_layers_per_block: tuple[int, ...] = (2, 2, 3, 3)
+    encoder_qkv_multiscales: tuple[tuple[int, ...], ...] = ((), (), (5,), (5,))
 
 
 @dataclass(frozen=True, slots=True)
