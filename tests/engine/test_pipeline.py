@@ -174,10 +174,10 @@ def test_the_encoder_is_loaded_for_the_first_source_that_is_audio_and_moves_with
     request = make_request(**held, task=AudioToAudio(noise_as_audio(2, 44100), 1.0))
     engine.denoise([make_request(**held)])
     engine.denoise([make_request(**held, task=AudioToAudio(LatentSource(np.zeros((8, 16, 3))), 1.0))])
-    assert engine.loaded_encoder is None
+    assert engine._sources.encoder is None
     with engine.in_float32():
         (exact,) = engine.denoise([request])
-    assert engine.loaded_encoder is not None
+    assert engine._sources.encoder is not None
     (plain,) = engine.denoise([request])
     with engine.offloaded():
         (spared,) = engine.denoise([request])

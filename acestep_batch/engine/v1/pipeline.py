@@ -20,7 +20,7 @@ from acestep_batch.engine.base import (
     StepCallback,
 )
 from acestep_batch.engine.made_on import made_on
-from acestep_batch.engine.tasks import Adapter, AudioSource, LatentSource, Source, SourceTask
+from acestep_batch.engine.tasks import Adapter
 from acestep_batch.engine.v1.adapters import Adapters
 from acestep_batch.engine.v1.autoencoder import MusicDecoder
 from acestep_batch.engine.v1.batching import branches, model_calls, sampling_key
@@ -28,6 +28,7 @@ from acestep_batch.engine.v1.conditioning import Conditioner, LyricTokenizer
 from acestep_batch.engine.v1.music_encoder import MusicEncoder
 from acestep_batch.engine.v1.refusals import crash_reason
 from acestep_batch.engine.v1.sampling import denoise
+from acestep_batch.engine.v1.sources import Sources, have_audio
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
 
@@ -59,8 +60,7 @@ class V1Engine:
         self.label = label
         self._transformer = transformer
         self._decoder = decoder
-        self._load_encoder = load_encoder
-        self.loaded_encoder: MusicEncoder | None = None
+        self._sources = Sources(load_encoder)
         self._text_encoder = text_encoder
         self._conditioner = Conditioner(transformer, text_encoder, lyric_tokenizer)
         self._adapters = Adapters(transformer)
@@ -99,7 +99,7 @@ class V1Engine:
             raise ValueError(f"{len(requests)} requests do not share one micro-batch key")
         seconds: dict[str, float] = {}
         self._adapt(requests[0].adapters)
-        sources = self._sources(requests, seconds)
+        sources = self._latents_of_sources(requests, seconds)
         with self._kernels(), self._timed("text", seconds), self._at_work(self._text_encoder):
             self._conditioner.encode_prompts(requests, branches(requests[0]))
         with self._kernels(), self._at_work(self._transformer):
@@ -121,26 +121,11 @@ class V1Engine:
             if forget:
                 self._conditioner.forget()
 
-    def _sources(self, requests: Sequence[SongRequest], seconds: dict[str, float]) -> list[Tensor | None]:
-        """The latents [8, 16, F] of every request's source, each encoded by itself; None where there is none."""
-        given = [request.task.source if isinstance(request.task, SourceTask) else None for request in requests]
-        audio = {id(source): source for source in given if isinstance(source, AudioSource)}
-        encoded: dict[int, Tensor] = {}
-        if audio:
-            encoder = self._source_encoder()
-            with self._kernels(), self._timed("source", seconds), self._at_work(encoder):
-                for key, source in audio.items():
-                    samples = torch.from_numpy(source.samples)[None]
-                    encoded[key] = encoder.encode(samples, source.sample_rate)[0]
-        return [encoded[id(source)] if id(source) in encoded else _latents_of(source) for source in given]
-
-    def _source_encoder(self) -> MusicEncoder:
-        if self.loaded_encoder is None:
-            if self._load_encoder is None:
-                raise ValueError("this engine was loaded without what encodes audio; give the source as latents")
-            with torch.inference_mode(False):  # weights made within it cannot be moved and cast later
-                self.loaded_encoder = self._load_encoder().to(self._transformer.dtype)
-        return self.loaded_encoder
+    def _latents_of_sources(self, requests: Sequence[SongRequest], seconds: dict[str, float]) -> list[Tensor | None]:
+        if not have_audio(requests):
+            return self._sources.latents(requests, self._transformer.dtype)
+        with self._kernels(), self._timed("source", seconds), self._at_work(self._sources):
+            return self._sources.latents(requests, self._transformer.dtype)
 
     @torch.inference_mode()
     def decode(
@@ -217,10 +202,9 @@ class V1Engine:
             self._conditioner.forget()
 
     def _move(self, to: torch.device | torch.dtype | str) -> None:
-        components: tuple[Any, ...] = (self._text_encoder, self._transformer, self._decoder, self.loaded_encoder)
+        components: tuple[Any, ...] = (self._text_encoder, self._transformer, self._decoder, self._sources)
         for component in components:
-            if component is not None:
-                component.to(to)
+            component.to(to)
         self._return_memory()
 
     @contextmanager
@@ -267,14 +251,3 @@ class V1Engine:
         elif self._device.type != "cpu":
             torch.accelerator.synchronize(self._device)
         seconds[stage] = time.perf_counter() - start
-
-
-def _latents_of(source: Source | None) -> Tensor | None:
-    """Raises ValueError for a source that is not made yet."""
-    match source:
-        case None:
-            return None
-        case LatentSource(latents=latents):
-            return torch.from_numpy(np.asarray(latents, dtype=np.float32))
-        case _:
-            raise ValueError("the source of a task is not made yet: only its length is known")
