@@ -28,7 +28,7 @@ from acestep_batch.engine.tasks import (
 )
 from acestep_batch.engine.v1.batching import branches, model_calls, sampling_key
 from acestep_batch.engine.v1.conditioning import Conditioner
-from acestep_batch.engine.v1.limits import LONGEST_FRAMES, denoised_frames, song_frames, trims
+from acestep_batch.engine.v1.limits import LONGEST_FRAMES, UNUSED_SETTINGS, denoised_frames, song_frames, trims
 from acestep_batch.engine.v1.refusals import crash_reason
 from acestep_batch.engine.v1.sampling import denoise
 from acestep_batch.engine.v1.tasks import extend_canvas, turned, whole
@@ -265,3 +265,36 @@ def test_the_steps_of_a_task_are_reported(
 def test_tasks_that_take_other_passes_have_another_key(make_request: MakeRequest, one: Any, other: Any) -> None:
     first, second = (make_request(audio_duration=1.2, task=task) for task in (one, other))
     assert sampling_key(first) != sampling_key(second)
+
+
+OTHERWISE: dict[str, Any] = {
+    "audio_duration": 2.0,
+    "omega_scale": -30.0,
+    "seed": 99,
+    "cfg_type": "cfg",
+    "oss_steps": (1, 2),
+    "guidance_interval": 1.0,
+    "guidance_interval_decay": 0.5,
+    "min_guidance_scale": 1.0,
+    "guidance_scale_text": 3.0,
+    "guidance_scale_lyric": 2.0,
+    "use_erg_tag": False,
+    "use_erg_lyric": False,
+    "use_erg_diffusion": False,
+}
+
+
+@pytest.mark.parametrize(
+    "task",
+    [Repaint(source(), 1, 3, 5, 0.5), Extend(source(), 0, 3, 5, 0.5), AudioToAudio(source(), 0.5), edit(source())],
+    ids=lambda task: task.name,
+)
+def test_settings_said_to_be_unused_change_nothing(render: Render, make_request: MakeRequest, task: SourceTask) -> None:
+    request = make_request(task=task, infer_step=4)
+    unused = UNUSED_SETTINGS[type(task)]
+    assert unused <= OTHERWISE.keys()
+    changed = replace(request, **{name: OTHERWISE[name] for name in unused})
+    assert model_calls(changed) == model_calls(request)
+    assert torch.equal(render([changed]), render([request]))
+    for name in {"guidance_interval", "seed", "use_erg_diffusion"} - unused:
+        assert not torch.equal(render([replace(request, **{name: OTHERWISE[name]})]), render([request])), name
