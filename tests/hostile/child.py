@@ -119,7 +119,10 @@ def _answer(case_id: str, watch: Watch, base: Path) -> Mapping[str, object]:
 def _run(case: Case, watch: Watch, base: Path, work: Path) -> Outcome:
     from acestep_batch.cli import main
 
-    words = [word.replace("{outside}", str(work.parent / "outside")) for word in case.words]
+    # What the product remembers of a file it remembers by its name, so that names are not the same in two cases.
+    words = [
+        word.replace("{outside}", str(work.parent / "outside")).replace("{work}", str(work)) for word in case.words
+    ]
     root = work / case.root
     before = _tree(work.parent, root)
     out, err = io.StringIO(), io.StringIO()

@@ -32,6 +32,7 @@ _EXPECTED = {
     # They parse lines of the program to underline them, and headers of arrays as literals; nothing of it runs.
     "compile": (_IMPORT, "traceback", "numpy.lib._format_impl", "numpy.lib.format"),
     "pickle.find_class": ("py3langid.langid",),  # whose own model is a pickle
+    "socket.bind": ("urllib3.util.connection",),  # which asks at its import whether there is IPv6, and sends nothing
 }
 """Events that come of the program itself, each with the modules that cause them."""
 
@@ -78,7 +79,7 @@ class Watch:
             and not _is_own(event, given)
         ):
             self.ran.append(f"{event} {str(given)[:200]}")
-        elif event in _CONNECTING:
+        elif event in _CONNECTING and not (event in _EXPECTED and _is_within(_EXPECTED[event])):
             self.connected.append(f"{event} {str(given)[:200]}")
 
     def _note_name(self, event: str, path: str | bytes) -> None:

@@ -182,8 +182,13 @@ def read_sizes(checkpoint_folder: Path) -> ModelSizes:
     """
     try:
         configs = [json.loads((checkpoint_folder / name / "config.json").read_text("utf-8")) for name in COMPONENTS]
-        return ModelSizes.from_configs(*configs)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        found = ModelSizes.from_configs(*configs)
+        if found.transformer.hidden < 1:
+            raise ValueError(f"ace_step_transformer/config.json: mlp_ratio is {found.transformer.mlp_ratio}")
+        if found.vocoder.head_reach < 1:  # or its lists differ in length
+            raise ValueError("music_vocoder/config.json: its kernels reach nowhere")
+        return found
+    except (OSError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise refuse(str(checkpoint_folder), f"a config.json cannot be read: {error}", "download it again") from error
 
 
@@ -203,7 +208,7 @@ def _is_like(value: object, default: object) -> bool:
     if isinstance(default, str):
         return isinstance(value, str)
     is_number = type(value) is int or (isinstance(default, float) and type(value) is float)
-    return is_number and 0 <= value <= _LARGEST  # type: ignore[operator]  # nor is NaN
+    return is_number and (0 if isinstance(default, float) else 1) <= value <= _LARGEST  # type: ignore[operator]  # no NaN
 
 
 def _as_tuple(value: list[Any]) -> tuple[Any, ...]:
