@@ -43,7 +43,9 @@ def check_config_folder(folder: Path, shipped: Path) -> None:
             continue
         if _has_wrong_header(text):
             problems.append(Problem(str(file), "begins with a header that is none", "write it as `# @package NAME`"))
-        if isinstance(content, dict) and not isinstance(content.get("defaults", []), list):
+        if content is not None and not isinstance(content, dict):
+            problems.append(Problem(str(file), "holds no names with values", "write `name: value`"))
+        elif content is not None and not isinstance(content.get("defaults", []), list):
             problems.append(Problem(str(file), "its defaults are no list", "write them as a list"))
         if file.parent == folder and _lacks_self(content):
             problems.append(Problem(str(file), "its defaults do not say where its own values stand", "add `- _self_`"))
