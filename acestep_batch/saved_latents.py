@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 _LARGEST_BYTES, _HEADER_BYTES = 64 * 2**20, 4096
 _DAMAGED = (
     ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, MemoryError, RecursionError,
-    zipfile.BadZipFile, zlib.error,
+    zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError, NotImplementedError, RuntimeError,
 )  # fmt: skip
 """What numpy, zipfile and json raise for a file that is not as it was written."""
 
