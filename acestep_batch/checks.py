@@ -55,7 +55,7 @@ def check_folder(folder: Path) -> list[CheckedRun]:
     if is_sweep:
         cells = [check_run(cell, cell.name) for cell in sorted((folder / CELLS).iterdir()) if cell.is_dir()]
         sweep = CheckedRun(folder, "")
-        sweep.findings += _run_file(folder)
+        sweep.findings += _run_file(folder, {"sweep"})
         exact = all(_same_software(run.folder, run.songs) for run in cells)
         try:
             sweep.findings += _summary(folder, sweep_records(folder), exact)
@@ -70,7 +70,7 @@ def check_folder(folder: Path) -> list[CheckedRun]:
 def check_run(folder: Path, cell: str = "") -> CheckedRun:
     """Check one run's folder. Nothing is raised: what cannot be read is a finding."""
     run = CheckedRun(folder, cell)
-    run.findings += _run_file(folder)
+    run.findings += _run_file(folder, {"run", "cell"})
     run.findings += [Finding("", name, fault, RESUME) for name, fault in broken_seals(folder).items()]
     try:
         ledger = read_ledger(folder)
@@ -104,10 +104,13 @@ def check_run(folder: Path, cell: str = "") -> CheckedRun:
     return run
 
 
-def _run_file(folder: Path) -> Iterator[Finding]:
+def _run_file(folder: Path, kinds: Collection[str]) -> Iterator[Finding]:
     remedy = "take it from a copy of the run"
     try:
         content = read_sealed(folder / RUN_FILE)
+        is_named = folder.parent.name != CELLS or folder.name.endswith(str(content["key"])[:8])
+        if content["kind"] not in kinds or not is_named:
+            yield Finding("", RUN_FILE, "is that of another folder", remedy)
         if content["key"] != key_of(content["facts"]):
             yield Finding("", RUN_FILE, "its key is not that of its facts", remedy)
     except FileNotFoundError:
@@ -149,6 +152,9 @@ def _environments(folder: Path, records: Mapping[str, Mapping[str, Any]]) -> Ite
     known: dict[tuple[str, str], str] = {}
     for song_id, record in records.items():
         known.setdefault(_environment_of(record), song_id)
+    if not records:
+        for path in sorted(folder.glob("environment*.json")):
+            yield Finding("", path.name, "cannot be checked without the records", RESUME)
     for (name, sha256), song_id in sorted(known.items()):
         about = f"it says what {song_id} was made on"
         remedy = "take it from a copy of the run"

@@ -130,6 +130,17 @@ def test_every_file_is_missed_when_it_is_gone_and_every_byte_of_the_records_coun
                 assert is_named(file, findings(finished)), (file, position)
 
 
+def test_a_run_file_of_another_folder_and_environments_without_records_are_named(copied):
+    sweep = copied.parent / "sweep"
+    shutil.copytree(copied, sweep / "cells" / "one-00000000")
+    (sweep / "run.json").write_bytes((copied / "run.json").read_bytes())
+    said = [f"{each.file}: {each.message}" for each in findings(sweep)]
+    assert "run.json: is that of another folder" in said
+    assert "cells/one-00000000/run.json: is that of another folder" in said
+    (copied / "records.jsonl").write_text("", encoding="utf-8")
+    assert "environment.json" in {each.file for each in findings(copied)}
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
