@@ -12,7 +12,7 @@ from rich.console import Console
 
 from acestep_batch.cells import Cell, Place, cell_name, facts_of, typed_runs, unchanged
 from acestep_batch.hardware import Machine, torch_build
-from acestep_batch.lock import run_lock
+from acestep_batch.lock import is_alone, run_lock
 from acestep_batch.plan import Song
 from acestep_batch.preflight import CELLS, Preflight, disk_problem, manifest_path, preflight, run_name
 from acestep_batch.problems import FAILED, OK, REFUSED, Problem, Refused, refuse
@@ -124,6 +124,7 @@ def _carry_out(
     from acestep_batch.execute import RunResult, execute, sweep_records
     from acestep_batch.interrupts import interrupts
     from acestep_batch.summary import SummaryFiles
+    from acestep_batch.superseded import remove_temporary_files
 
     held: dict[EngineKey, Engine] = {}
 
@@ -145,8 +146,10 @@ def _carry_out(
     results: list[RunResult] = []
     refused_cells: dict[str, tuple[Problem, ...]] = {}
     with interrupts() as stop, run_lock(folder, shard) if is_sweep else nullcontext():
-        if is_sweep:  # all of them before the first song, so that resume knows of each
-            for cell in cells:
+        if is_sweep:
+            if is_alone(folder, shard):
+                remove_temporary_files(folder)
+            for cell in cells:  # all of them before the first song, so that resume knows of each
                 open_cell(cell.folder(folder), cell.facts, place.command, cell.run.swept)
         for number, (each, cell) in enumerate(zip(checked, cells, strict=True), 1):
             own = cell.folder(folder)
