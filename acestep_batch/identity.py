@@ -4,34 +4,48 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from acestep_batch.engine.base import ENGINE_VERSION
 from acestep_batch.outputs.records import json_text
 from acestep_batch.plan import Song
-from acestep_batch.schema import Generation
+from acestep_batch.schema import names_used
+from acestep_batch.song_tasks import unheard_names
 
-_NOT_HEARD = frozenset({"actual_seeds", "takes", "output_path", "device_id"})
+_NOT_HEARD = frozenset({"actual_seeds", "takes", "output_path", "device_id", "src_audio_path", "ref_audio_input"})
 """Parameters that do not decide the sound: where the file goes, on which of equal GPUs it is made, and what the song's
-own seed replaces."""
+own seed or the content of its source replaces."""
 
 
 def sound_facts(song: Song, sample_rate: int, model_files: Mapping[str, str]) -> dict[str, Any]:
     """Everything that decides how a song sounds, as plain values.
 
     ``model_files`` are the sha256 of the model's files by name. Versions of libraries and the machine are not among
-    the facts: they move the last bits only, and a run must not start over because of an update.
+    the facts: they move the last bits only, and a run must not start over because of an update. Nor is what the song's
+    task does not look at, and of its source and its adapters where they lie.
     """
-    values = {each.name: getattr(song.generation, each.name) for each in fields(Generation)}
-    heard = {name: value for name, value in values.items() if name not in _NOT_HEARD}
+    generation, unheard = song.generation, unheard_names(song.generation.task)
+    heard = {name: getattr(generation, name) for name in _heard(generation.task)}
+    facts = {name: list(value) if isinstance(value, tuple) else value for name, value in heard.items()}
+    if "seed" not in unheard:
+        facts["seed"] = song.seed
+    if song.source is not None:
+        facts |= song.source.facts
+    if song.adapters:
+        facts["adapters"] = [[each.sha256, each.weight] for each in song.adapters]
     return {
-        **{name: list(value) if isinstance(value, tuple) else value for name, value in heard.items()},
-        "seed": song.seed,
+        **facts,
         "sample_rate": sample_rate,
         "engine_version": ENGINE_VERSION,
         **{f"model file {name}": sha256 for name, sha256 in sorted(model_files.items())},
     }
+
+
+@cache
+def _heard(task: str) -> tuple[str, ...]:
+    apart = _NOT_HEARD | unheard_names(task)
+    return tuple(name for name in names_used(task, False) if name not in apart)
 
 
 def identity_of(facts: Mapping[str, Any]) -> str:

@@ -19,10 +19,11 @@ from acestep_batch.outputs.formats import audio_format, format_problems
 from acestep_batch.outputs.names import template_problem
 from acestep_batch.outputs.output_path import OutputRules, is_absolute, output_target
 from acestep_batch.parameter import RANDOM
-from acestep_batch.plan import TEMPLATE_FIELDS, CheckedRow, RowChecker, audios_of, checked_rows, duration_s, seeds_of
+from acestep_batch.plan import TEMPLATE_FIELDS, CheckedRow, RowChecker, checked_rows
 from acestep_batch.problems import Problem, Refused, visible
 from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
 from acestep_batch.schema import PARAMETERS, Output
+from acestep_batch.songs import audios_of, duration_s, seeds_of
 from acestep_batch.target import Target, target_of, token_counter
 
 SHIPPED = "shipped:"
@@ -135,7 +136,7 @@ def preflight(
         state.problems.extend(refused.problems)
     if not state.counts["rows"] and not state.problems:
         state.problems.append(Problem(str(path), "holds no songs", "add rows"))
-    state.notes.extend(reader.notes())
+    state.notes.extend((*reader.notes(), *checker.notes()))
     return state
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -14,7 +14,6 @@ from acestep_batch.engine.base import RenderedSong
 from acestep_batch.outputs.publish import AudioFile
 from acestep_batch.plan import CheckedRow, Song
 from acestep_batch.run_plan import PlannedSong
-from acestep_batch.schema import Generation
 
 RECORD_VERSION = 1
 
@@ -55,8 +54,8 @@ class Outcome:
 
 
 def manifest_row(song: Song) -> dict[str, Any]:
-    """Every parameter as it is used, as one row of a manifest: it renders the same song."""
-    values = {each.name: _plain(getattr(song.generation, each.name)) for each in fields(Generation)}
+    """Every parameter that is used, as one row of a manifest: it renders the same song."""
+    values = {name: _plain(getattr(song.generation, name)) for name in song.names_used}
     if values["output_path"] is not None:
         values["output_path"] = PureWindowsPath(values["output_path"]).name  # rendering again must not need that folder
     return {"id": song.song_id, **values}
@@ -80,7 +79,9 @@ def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any]
             "takes": song.takes,
             "preset": song.preset,
             "requested": {
-                name: _plain(value) for name, value in song.requested.items() if name not in ("prompt", "lyrics")
+                name: _plain(song.requested[name])
+                for name in song.names_used
+                if name in song.requested and name not in ("prompt", "lyrics")
             },
             "derived_seeds": {"song": song.seed},
             "notes": [*song.notes, *rendered.notes],

@@ -11,7 +11,7 @@ from acestep_batch.engine.checkpoint import LYRIC_VOCAB
 from acestep_batch.outputs.formats import ALL_FORMATS, AudioFormat
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem, Refused, one_line, refuse
-from acestep_batch.schema import PARAMETERS, SONG, Generation
+from acestep_batch.schema import PARAMETERS, SONG, TASKS, Generation, names_used
 
 _REMEDY = "take the record from a copy of the run"
 _ROUNDED_S = 1.0
@@ -96,9 +96,10 @@ def song_of_row(row: Mapping[str, Any], where: str) -> Song:
     """
     values: dict[str, Any] = {}
     problems = []
-    for name, parameter in SONG.items():
+    task, has_lora = str(row.get("task", "text2music")), bool(row.get("lora_name_or_path"))
+    for name in names_used(task if task in TASKS else "text2music", has_lora):
         try:
-            values[name] = parameter.parse(row[name])
+            values[name] = SONG[name].parse(row[name])
         except KeyError:
             problems.append(Problem(f"{where}, {name}", "is missing", _REMEDY))
         except ValueError as error:

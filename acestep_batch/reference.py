@@ -151,6 +151,8 @@ def _property(parameter: Parameter) -> dict[str, Any]:
         "str": {"type": "string"},
         "choice": {"enum": list(parameter.choices)},
         "ints": {"type": "array", "items": numbers},
+        "floats": _one_or_several({"type": "number"} | _bounds(parameter)),
+        "names": _one_or_several({"type": "string"}),
         "seeds": {"anyOf": [numbers, {"type": "array", "items": numbers}, {"const": "random"}]},
     }
     found = dict(kinds[parameter.kind])
@@ -158,6 +160,10 @@ def _property(parameter: Parameter) -> dict[str, Any]:
         found = {"anyOf": [found, {"type": "null"}]}
     default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
     return found | {"description": parameter.meaning, "default": default}
+
+
+def _one_or_several(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [dict(item), {"type": "array", "items": dict(item)}]}
 
 
 def _bounds(parameter: Parameter) -> dict[str, Any]:

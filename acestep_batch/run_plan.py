@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path, PureWindowsPath
 from types import NoneType
 from typing import Any
@@ -20,11 +20,14 @@ from acestep_batch.plan import Song
 from acestep_batch.problems import one_line, refuse
 from acestep_batch.run_folder import read_run_file
 from acestep_batch.schema import SONG, Generation
+from acestep_batch.song_tasks import SOURCE_TASKS
+from acestep_batch.sources import adapters_of, source_of_record
 
 PLAN = "plan.jsonl"
 AUDIO = "audio"
 """Folder of the audio files of a run."""
 
+_OWN = tuple(each.name for each in fields(Song) if each.name not in ("generation", "requested", "source", "adapters"))
 _IDENTITY = re.compile("[0-9a-f]{64}")
 _LONGEST_STEM_BYTES = 220
 _SONG_TYPES: Mapping[str, tuple[type, ...]] = {
@@ -57,7 +60,7 @@ def _line(planned: PlannedSong, folder: Path) -> dict[str, Any]:
     files = planned.files
     inside = files.folder.is_relative_to(folder)
     return {
-        "song": asdict(planned.song),
+        "song": _song_line(planned.song),
         "folder": files.folder.relative_to(folder).as_posix() if inside else str(files.folder),
         "stem": files.stem,
         "formats": list(files.formats),
@@ -66,6 +69,18 @@ def _line(planned: PlannedSong, folder: Path) -> dict[str, Any]:
         "batch": planned.batch,
         "same_as": planned.same_as,
     }
+
+
+def _song_line(song: Song) -> dict[str, Any]:
+    """A song as plain values, without the parameters that mean nothing to it."""
+    own = {name: getattr(song, name) for name in _OWN}
+    own["generation"] = {name: getattr(song.generation, name) for name in song.names_used}
+    own["requested"] = {name: song.requested[name] for name in song.names_used if name in song.requested}
+    if song.source is not None:
+        own["source"] = asdict(song.source)
+    if song.adapters:
+        own["adapters"] = [[str(each.path), each.weight, each.sha256] for each in song.adapters]
+    return own
 
 
 def read_plan(folder: Path) -> list[PlannedSong]:
@@ -101,12 +116,16 @@ def _planned(line: Mapping[str, Any], folder: Path, may_leave: bool) -> PlannedS
     """
     values = dict(line["song"])
     generation = {name: SONG[name].parse(value) for name, value in values["generation"].items()}
-    song = Song(**{**values, "generation": Generation(**generation), "notes": tuple(map(_text, values["notes"]))})
+    texts = {"generation": Generation(**generation), "notes": tuple(map(_text, values["notes"]))}
+    beside = {"source": source_of_record(values.get("source")), "adapters": adapters_of(values.get("adapters", ()))}
+    song = Song(**{**values, **texts, **beside})
     for name, kind in _SONG_TYPES.items():
         if type(getattr(song, name)) not in kind:
             raise ValueError(f"song.{name} is {shown(getattr(song, name))}")
     if song.index < 1 or song.generation.actual_seeds != (song.seed,) or not f"{song.id}{song.song_id}".isprintable():
         raise ValueError(f"song {song.song_id!r} has an impossible place, seed or name")
+    if (song.source is not None) != (song.generation.task in SOURCE_TASKS):
+        raise ValueError(f"song {song.song_id!r} has a source and no task for it, or a task without one")
     stem, formats, facts, batch, same_as = (line[name] for name in ("stem", "formats", "facts", "batch", "same_as"))
     if not isinstance(stem, str) or safe_name(stem) != stem or len(stem.encode("utf-8")) > _LONGEST_STEM_BYTES:
         raise ValueError(f"stem {shown(stem)} is no file name")

@@ -19,7 +19,7 @@ from acestep_batch.outputs.atomic import write_text
 from acestep_batch.outputs.names import stem_from_template
 from acestep_batch.outputs.output_path import OutputRules, OutputTarget, is_absolute, output_target, unique_targets
 from acestep_batch.outputs.records import json_text
-from acestep_batch.plan import Song, songs_of
+from acestep_batch.plan import Song
 from acestep_batch.preflight import Preflight
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.record import manifest_row
@@ -27,6 +27,7 @@ from acestep_batch.replan import Work, first_plan, plan_again
 from acestep_batch.run_plan import PLAN, PlannedSong, is_same_plan, plan_text, read_plan, stored_seeds
 from acestep_batch.seals import broken_seals, write_seals
 from acestep_batch.shard import Shard
+from acestep_batch.songs import songs_of
 from acestep_batch.superseded import remove_temporary_files, set_aside
 
 log = logging.getLogger("acestep_batch")

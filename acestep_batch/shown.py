@@ -89,7 +89,7 @@ def print_dry_run(out: Console, checked: Sequence[Preflight]) -> None:
 
 def _planned(checked: Preflight) -> list[tuple[str, ...]]:
     from acestep_batch.parameter import RANDOM
-    from acestep_batch.plan import duration_s, seeds_of
+    from acestep_batch.songs import duration_s, seeds_of
 
     lines: list[tuple[str, ...]] = []
     for row in checked.rows:

@@ -17,7 +17,7 @@ from acestep_batch.problems import Problem, Refused, one_line
 from acestep_batch.record import OVERLAPPED
 from acestep_batch.recorded import Recorded, recorded_song
 from acestep_batch.run_plan import PlannedSong
-from acestep_batch.schema import SONG
+from acestep_batch.schema import names_used
 
 RESUME = "resume the run"
 CHANGED = "is not as it was written"
@@ -160,7 +160,8 @@ def _contradictions(
 ) -> Iterator[str]:
     """What the record beside a file says otherwise than the ledger and the plan."""
     own, file = sidecar["record"], sidecar["record"]["file"]
-    expected = {name: record[name] for name in ("id", *SONG)}
+    has_lora = bool(record.get("lora_name_or_path"))
+    expected = {name: record[name] for name in ("id", *names_used(str(record.get("task", "text2music")), has_lora))}
     if OVERLAPPED in record["rungs"]:
         expected["overlapped_decode"] = True
     yield from (name for name, value in expected.items() if sidecar.get(name) != value)

@@ -21,7 +21,8 @@ from acestep_batch.schema import SONG
 
 log = logging.getLogger(__name__)
 
-_LISTS = ("files", "notes", "rungs", "actual_seeds", "oss_steps")
+_NUMBER_LISTS = frozenset({"actual_seeds", "oss_steps", "retake_seeds", "lora_weight"})
+_LISTS = _NUMBER_LISTS | {"files", "notes", "rungs", "lora_name_or_path", "lora_sha256"}
 _RUNS = re.compile(
     r"""((?:^|[\n\t;|])                                                          # where a cell could begin
     (?:[^\S\n\t]|["\x01-\x08\x0e-\x1f\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u2064])*+)  # blanks, the unseen, quotes
@@ -51,9 +52,9 @@ def summary_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record without what only programs read."""
     return {
-        name: " ".join(map(str, value)) if name in ("actual_seeds", "oss_steps") else "; ".join(map(str, value))
+        name: " ".join(map(str, value)) if name in _NUMBER_LISTS else "; ".join(map(str, value))
         if name in _LISTS else value
-        for name, value in record.items() if name not in ("audio", "environment")
+        for name, value in record.items() if name not in ("audio", "environment", "source")
     }  # fmt: skip
 
 

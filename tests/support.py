@@ -20,10 +20,11 @@ from acestep_batch.manifest import COLUMNS, Row, RowReader
 from acestep_batch.manifest_files import open_manifest
 from acestep_batch.manifest_rows import RawManifest
 from acestep_batch.nvml import Driver, DriverState
-from acestep_batch.plan import CheckedRow, RowChecker, Song, checked_rows, songs_of
+from acestep_batch.plan import CheckedRow, RowChecker, Song, checked_rows
 from acestep_batch.preflight import Preflight, preflight
 from acestep_batch.problems import Problem, Refused
 from acestep_batch.schema import PARAMETERS
+from acestep_batch.songs import songs_of
 from acestep_batch.target import Target
 
 CONF = data_folder("conf")

@@ -11,8 +11,8 @@ from support import BARE, CPU_BUILD, opened_run, plain_run, preflighted, written
 
 from acestep_batch.cli import data_folder
 from acestep_batch.nvml import Driver, DriverState, Gpu
-from acestep_batch.plan import songs_of
 from acestep_batch.preflight import MAX_KEPT, disk_problem, needed_bytes, preflight, run_name
+from acestep_batch.songs import songs_of
 
 
 @pytest.fixture
