@@ -12,6 +12,7 @@ from acestep_batch.engine.base import SETTINGS, SongRequest
 from acestep_batch.engine.tasks import Retake
 from acestep_batch.engine.v1.refusals import crash_reason
 from acestep_batch.parameter import plain_number
+from acestep_batch.schema import Hardware
 from acestep_batch.song_tasks import NEW_SONG, SEEDED_TASKS, SOURCE_TASKS, source_name, task_name
 from acestep_batch.target import Target
 
@@ -36,14 +37,7 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
         found += task_conflicts(values)
     longest_s, asked_s = run.hw.max_duration_s, values["audio_duration"]
     if asked_s > longest_s and task not in SOURCE_TASKS:
-        asked, longest = plain_number(asked_s), plain_number(longest_s)
-        found.append(
-            Conflict(
-                "audio_duration",
-                f"{asked} s is longer than hw={run.hw.name} allows ({longest} s)",
-                f"shorten it, or raise the limit with hw.max_duration_s={asked}",
-            )
-        )
+        found.append(longest_conflict("audio_duration", asked_s, run.hw))
     seeds = values["actual_seeds"]
     if values["takes"] > 1 and isinstance(seeds, tuple) and len(seeds) > 1:
         found.append(Conflict("takes", f"{values['takes']} takes and a list of {len(seeds)} seeds", "give one of them"))
@@ -67,13 +61,15 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
         retake = None if task == NEW_SONG else Retake(0, values["retake_variance"])
         request = SongRequest(seed=0, audio_duration=asked_s if asked_s > 0 else longest_s, **given, task=retake)
         if reason := crash_reason(request):
-            found.append(settings_conflict(reason))
+            found.append(Conflict("settings", reason, "change one of them; the reference implementation fails on this"))
     return tuple(found)
 
 
-def settings_conflict(reason: str) -> Conflict:
-    """A song for which no result is defined."""
-    return Conflict("settings", reason, "change one of them; the reference implementation fails on this")
+def longest_conflict(key: str, asked_s: float, hw: Hardware) -> Conflict:
+    """A song that is longer than the profile allows, in seconds."""
+    asked, longest = plain_number(asked_s), plain_number(hw.max_duration_s)
+    message = f"{asked} s is longer than hw={hw.name} allows ({longest} s)"
+    return Conflict(key, message, f"shorten it, or raise the limit with hw.max_duration_s={asked}")
 
 
 def task_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:

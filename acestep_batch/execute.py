@@ -13,6 +13,7 @@ from acestep_batch.batches import engine_key
 from acestep_batch.environment import keep_environment
 from acestep_batch.interrupts import Interrupts
 from acestep_batch.ledger import append_record, latest, ledger_files, read_ledger
+from acestep_batch.levels import steps
 from acestep_batch.lock import run_lock
 from acestep_batch.plan import Song
 from acestep_batch.preflight import CELLS, Preflight
@@ -25,6 +26,7 @@ from acestep_batch.runner import EngineLoader, Job, RenderBatch, Watcher, render
 from acestep_batch.saved_latents import load_latents
 from acestep_batch.shard import Shard
 from acestep_batch.song_files import share_song
+from acestep_batch.source_files import SourceFiles
 from acestep_batch.summary import SummaryFiles
 
 log = logging.getLogger("acestep_batch")
@@ -104,9 +106,13 @@ def execute(
         def write(record: Mapping[str, Any]) -> None:
             append_record(folder, shard, {**record, "environment": known})
 
+        sources = SourceFiles(folder, known_sources := _known_sources(opened))
+
         def keep(record: Mapping[str, Any]) -> None:
             write(record)
             result.count(record)
+            if record["id"] in known_sources:
+                known_sources[str(record["id"])] = record
             for each in (summary, sweep_summary):
                 if each is not None:
                     each.changed()
@@ -115,7 +121,7 @@ def execute(
         try:
             if shard is None or shard.index == 1:
                 _skip(checked, opened, result, write)
-            _render(checked, opened, folder, load, watch, stop, keep)
+            _render(checked, opened, folder, load, watch, stop, keep, sources)
         except OSError as error:  # a full disk, a lost folder: what is finished stays
             where, why = str(error.filename or folder), error.strerror or str(error)
             result.broken_off = Problem(where, why, "what is finished stays: mend it, and resume the run")
@@ -156,6 +162,7 @@ def _render(
     watch: Callable[[Sequence[Song]], AbstractContextManager[Watcher]],
     stop: Interrupts,
     keep: Callable[[Mapping[str, Any]], None],
+    sources: SourceFiles,
 ) -> None:
     """Make this process's songs, each followed by those that sound the same."""
     by_id = {each.song.song_id: each for each in opened.work.plan}
@@ -173,7 +180,7 @@ def _render(
             keep(record)
             for each in twins.pop(song_id, ()):
                 keep(share_song(record, each, folder))
-    job = _job(checked, opened, folder)
+    job = _job(checked, opened, folder, sources)
     with watch([by_id[song_id].song for song_id in by_id if song_id in opened.mine]) as watcher:
 
         def take(outcome: Outcome) -> None:
@@ -186,19 +193,31 @@ def _render(
         render(job, load, watcher, stop.check, take)
 
 
-def _job(checked: Preflight, opened: Opened, folder: Path) -> Job:
+def _known_sources(opened: Opened) -> dict[str, Mapping[str, Any]]:
+    """The records of songs that others start from, as far as they have one yet."""
+    sources = (each.song.source for each in opened.work.plan)
+    ids = {source.song_id for source in sources if source is not None and source.song_id is not None}
+    return {song_id: opened.records.get(song_id, {}) for song_id in ids}
+
+
+def _job(checked: Preflight, opened: Opened, folder: Path, sources: SourceFiles) -> Job:
+    """The micro-batches of this process: those that others wait for first, and those of one engine together."""
     songs = {each.song.song_id: each for each in opened.work.plan}
-    batches = []
+    step = steps(each.song for each in opened.work.plan)
+    batches: list[tuple[int, RenderBatch]] = []
     for members in batches_of(opened.work.plan).values():
         wanted = [each.song.song_id for each in members if each.song.song_id in opened.mine]
         if wanted:
-            batches.append(RenderBatch(engine_key(members[0].song, checked.target), tuple(members), frozenset(wanted)))
-    engines = list(dict.fromkeys(batch.engine for batch in batches))
-    batches.sort(key=lambda batch: engines.index(batch.engine))
+            level = step[members[0].song.song_id].level
+            engine = engine_key(members[0].song, checked.target)
+            batches.append((level, RenderBatch(engine, tuple(members), frozenset(wanted), waits=level > 0)))
+    engines = list(dict.fromkeys(batch.engine for _, batch in batches))
+    batches.sort(key=lambda each: (each[0], engines.index(each[1].engine)))
     options = checked.run.options
     return Job(
         folder=folder,
-        batches=batches,
+        batches=[batch for _, batch in batches],
+        sources=sources,
         output=checked.run.output,
         saved={song_id: kept for song_id in opened.mine if (kept := load_latents(folder, songs[song_id])) is not None},
         stop_at_failure=options.on_error == "stop",

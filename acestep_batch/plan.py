@@ -18,7 +18,7 @@ from acestep_batch.manifest_rows import RawManifest
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.room import memory_advice
 from acestep_batch.schema import TASK_PARAMETERS, Generation, names_used
-from acestep_batch.song_tasks import NEW_SONG, task_name, task_of, unused_names
+from acestep_batch.song_tasks import NEW_SONG, SOURCE_TASKS, task_name, task_of, unused_names
 from acestep_batch.sources import SongSource
 from acestep_batch.target import Target
 
@@ -122,7 +122,8 @@ class RowChecker:
             return CheckedRow(row, settings, (*row.problems, *_row_problems(row, found)))
         advised = (*advised, *self._unused(settings, row))
         advice = (*advised, *self.advice.of_texts(settings)) if self.run.options.lint != "off" else ()
-        if self.target.checkpoint is not None and not self.target.problems:
+        known = task_name(settings.values) not in SOURCE_TASKS  # how long the song will be
+        if self.target.checkpoint is not None and not self.target.problems and known:
             advice = (*advice, *self._memory_advice(settings))
         problems = _row_problems(row, found) if found else ()
         if self.run.options.lint == "error":

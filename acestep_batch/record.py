@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -14,6 +14,7 @@ from acestep_batch.engine.base import RenderedSong
 from acestep_batch.outputs.publish import AudioFile
 from acestep_batch.plan import CheckedRow, Song
 from acestep_batch.run_plan import PlannedSong
+from acestep_batch.sources import SongSource
 
 RECORD_VERSION = 1
 
@@ -45,6 +46,8 @@ class Outcome:
     peak_memory_bytes: int | None = None
     """Of the device, where it counts its memory."""
     peak_process_bytes: int | None = None
+    source: SongSource | None = None
+    """What its task started from, with the hash of what was read."""
     rungs: tuple[str, ...] = ()
     """What was done so that the song could be made after all, such as with less memory."""
 
@@ -84,6 +87,7 @@ def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any]
                 if name in song.requested and name not in ("prompt", "lyrics")
             },
             "derived_seeds": {"song": song.seed},
+            **_beginnings(outcome),
             "notes": [*song.notes, *rendered.notes],
             "engine": dict(engine),
             "frames": rendered.frames,
@@ -155,9 +159,16 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
         "file_sha256": files[0]["file_sha256"] if files else "",
         "clipped_samples": outcome.files[0].audio.clipped_samples if files else None,
         "notes": [*song.notes, *(rendered.notes if rendered is not None else ())],
+        **_beginnings(outcome),
         **_maker(),
         **row,
     }
+
+
+def _beginnings(outcome: Outcome) -> dict[str, Any]:
+    """What a song was made from beside its parameters; nothing of a new one."""
+    source = outcome.source or outcome.song.source
+    return {} if source is None else {"started_from": asdict(source)}
 
 
 def shared_line(record: Mapping[str, Any], twin: PlannedSong) -> dict[str, Any]:

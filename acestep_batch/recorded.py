@@ -12,6 +12,8 @@ from acestep_batch.outputs.formats import ALL_FORMATS, AudioFormat
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem, Refused, one_line, refuse
 from acestep_batch.schema import PARAMETERS, SONG, TASKS, Generation, names_used
+from acestep_batch.song_tasks import SOURCE_TASKS
+from acestep_batch.sources import source_of_record
 
 _REMEDY = "take the record from a copy of the run"
 _ROUNDED_S = 1.0
@@ -107,8 +109,15 @@ def song_of_row(row: Mapping[str, Any], where: str) -> Song:
     seeds = values.get("actual_seeds")
     if "actual_seeds" in values and not (isinstance(seeds, tuple) and len(seeds) == 1):
         problems.append(Problem(f"{where}, actual_seeds", f"is {seeds}, not the one seed of a song", _REMEDY))
+    source = None
+    try:
+        source = source_of_record(row.get("started_from") or dict(row.get("record") or {}).get("started_from"))
+        if (source is not None) != (values.get("task") in SOURCE_TASKS):
+            raise ValueError("there is a source and no task for it, or a task without one")
+    except (LookupError, TypeError, ValueError) as error:
+        problems.append(Problem(f"{where}, started_from", one_line(error), _REMEDY))
     if problems:
         raise Refused(problems)
     song_id = str(row.get("id", ""))
     (seed,) = values["actual_seeds"]
-    return Song(0, song_id, song_id, where, 1, 1, seed, None, Generation(**values), {})
+    return Song(0, song_id, song_id, where, 1, 1, seed, None, Generation(**values), {}, source=source)

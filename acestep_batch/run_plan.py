@@ -177,7 +177,8 @@ def is_same_plan(one: Sequence[PlannedSong], other: Sequence[PlannedSong]) -> bo
 def _settled(planned: PlannedSong) -> tuple[Any, ...]:
     song = planned.song
     own = (song.song_id, song.index, song.id, song.take, song.takes, song.preset)
-    return *own, planned.identity, planned.files, planned.batch, planned.same_as
+    beside = (song.source, song.adapters)
+    return *own, *beside, planned.identity, planned.files, planned.batch, planned.same_as
 
 
 def with_duplicates(plan: Sequence[PlannedSong], done: Container[str] = ()) -> list[PlannedSong]:

@@ -19,6 +19,7 @@ from acestep_batch.run_plan import PlannedSong
 from acestep_batch.saved_latents import drop_latents, save_latents
 from acestep_batch.schema import Output
 from acestep_batch.song_files import write_song
+from acestep_batch.source_files import SourceFiles
 
 EngineLoader = Callable[[EngineKey], Engine]
 
@@ -42,6 +43,8 @@ class RenderBatch:
     engine: EngineKey
     songs: tuple[PlannedSong, ...]
     wanted: frozenset[str]
+    waits: bool = False
+    """Whether its songs start from others of the run, which come before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Job:
     saved: Mapping[str, Attempt] = field(default_factory=dict)
     """What was denoised earlier, by song id, and could not be written then."""
     stop_at_failure: bool = False
+    sources: SourceFiles | None = None
+    """Reads what tasks start from; None where no song has one."""
     overlapped_allowed: bool = True
     """Whether a song that does not fit in memory otherwise may be decoded in overlapping windows."""
 
@@ -83,6 +88,8 @@ def render(
                         return
                     engine = None  # before the next one is loaded: two may not fit
                     key, engine = batch.engine, load(batch.engine)
+                if batch.waits and not _settled(job, waiting, take):  # for what it starts from to be on the disk
+                    return
                 check()
                 attempts = _denoised(job, engine, batch, watcher, check)
                 if not engine.decodes_beside_denoising:
@@ -137,7 +144,13 @@ def _denoised(
 
         return on_step
 
-    return denoise(engine, [each.song for each in batch.songs], on_batch)
+    songs = [each.song for each in batch.songs]
+    if job.sources is None or not any(song.source is not None for song in songs):
+        return denoise(engine, songs, on_batch)
+    sources, failed = job.sources.load(songs)
+    lost = [Attempt(song, 0.0, error=failed[song.song_id]) for song in songs if song.song_id in failed]
+    able = [song for song in songs if song.song_id not in failed]
+    return [*lost, *(denoise(engine, able, on_batch, sources) if able else ())]
 
 
 def _decoded(job: Job, engine: Engine, attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -174,6 +187,7 @@ def _finish(
             rungs=tuple(map(str, each.rungs)),
             peak_memory_bytes=peaks[0],
             peak_process_bytes=peaks[1],
+            source=None if job.sources is None else job.sources.used.get(each.song.song_id),
         )
         outcome = _written(job, own, each, outcome, facts)
         take(outcome)
@@ -188,7 +202,7 @@ def _written(job: Job, planned: PlannedSong, attempt: Attempt, outcome: Outcome,
         return outcome
     written = write_song(outcome, planned.files, job.output, facts, job.folder)
     if not written.error:
-        if planned.song.song_id in job.saved:
+        if planned.song.song_id in job.saved and not job.output.save_latents:
             drop_latents(job.folder, planned)
     elif written.is_unwritten and (kept := save_latents(job.folder, planned, attempt)) is not None:
         return replace(

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
 import logging
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +12,12 @@ import platformdirs
 from acestep_batch.attempts import Attempt, Rung
 from acestep_batch.engine.base import DenoisedSong
 from acestep_batch.engine.v1.limits import latent_frames
+from acestep_batch.latents_files import DAMAGED, LATENTS_FOLDER, latents_file, packed_latents, read_latents
 from acestep_batch.outputs.atomic import make_folder, write_bytes
-from acestep_batch.outputs.plain_files import read_plain_file
-from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import one_line
 from acestep_batch.run_plan import PlannedSong
 
 log = logging.getLogger(__name__)
-
-_LARGEST_BYTES, _HEADER_BYTES = 64 * 2**20, 4096
-_DAMAGED = (
-    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, MemoryError, RecursionError,
-    zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError, NotImplementedError, RuntimeError,
-)  # fmt: skip
-"""What numpy, zipfile and json raise for a file that is not as it was written."""
 
 
 def save_latents(folder: Path, planned: PlannedSong, attempt: Attempt) -> Path | None:
@@ -46,12 +33,11 @@ def save_latents(folder: Path, planned: PlannedSong, attempt: Attempt) -> Path |
         "batch": attempt.batch,
         "rungs": [str(rung) for rung in attempt.rungs],
     }
-    packed = io.BytesIO()
-    np.savez(packed, latents=attempt.denoised.latents, facts=np.array(json_text(facts)))
+    packed = packed_latents(attempt.denoised.latents, facts)
     for path in _places(folder, planned):
         try:
             make_folder(path.parent)
-            write_bytes(path, packed.getvalue(), replace=True)
+            write_bytes(path, packed, replace=True)
         except OSError as error:
             log.warning("%s: the latents cannot be kept in %s (%s)", planned.song.song_id, path.parent, error)
         else:
@@ -63,24 +49,13 @@ def load_latents(folder: Path, planned: PlannedSong) -> Attempt | None:
     """What was kept of a song; None where nothing was, or where it is another song's or damaged."""
     for path in _places(folder, planned):
         try:
-            return _attempt(planned, *_unpacked(path, planned))
+            most_frames = latent_frames(planned.song.generation.audio_duration) + 8
+            return _attempt(planned, *read_latents(path, most_frames))
         except FileNotFoundError:
             continue
-        except (*_DAMAGED, OSError) as error:
+        except (*DAMAGED, OSError) as error:
             log.warning("%s: kept latents are not used (%s)", path, one_line(error))
     return None
-
-
-def _unpacked(path: Path, planned: PlannedSong) -> tuple[np.ndarray, dict[str, Any]]:
-    """The arrays of a file, if they are no larger than such a song's can be. Raises as ``load_latents`` expects."""
-    longest = 4 * 8 * 16 * (latent_frames(planned.song.generation.audio_duration) + 8)  # bytes
-    packed = io.BytesIO(read_plain_file(path, _LARGEST_BYTES))
-    with zipfile.ZipFile(packed) as archive:
-        sizes = {each.filename: each.file_size for each in archive.infolist()}
-    if sizes["latents.npy"] > longest + _HEADER_BYTES or sizes["facts.npy"] > _LARGEST_BYTES:
-        raise ValueError("they are larger than this song's can be")
-    with np.load(packed, allow_pickle=False) as arrays:
-        return arrays["latents"], json.loads(str(arrays["facts"]))
 
 
 def drop_latents(folder: Path, planned: PlannedSong) -> None:
@@ -92,8 +67,6 @@ def drop_latents(folder: Path, planned: PlannedSong) -> None:
 def _attempt(planned: PlannedSong, latents: np.ndarray, facts: dict[str, Any]) -> Attempt:
     if facts["identity"] != planned.identity:
         raise ValueError("they belong to another song")
-    if latents.dtype.kind != "f" or not np.isfinite(latents).all():
-        raise ValueError("they are no finite numbers")
     notes, seconds = facts["notes"], {str(stage): float(each) for stage, each in facts["stage_seconds"].items()}
     if not isinstance(notes, list) or any(not isinstance(note, str) for note in notes):
         raise ValueError("their notes are no texts")
@@ -103,5 +76,5 @@ def _attempt(planned: PlannedSong, latents: np.ndarray, facts: dict[str, Any]) -
 
 
 def _places(folder: Path, planned: PlannedSong) -> tuple[Path, Path]:
-    name = f"{planned.identity}.npz"
-    return folder / "latents" / name, platformdirs.user_cache_path("acestep_batch") / "latents" / name
+    own = latents_file(folder, planned.identity)
+    return own, platformdirs.user_cache_path("acestep_batch") / LATENTS_FOLDER / own.name

@@ -165,8 +165,9 @@ def _contradictions(
     if OVERLAPPED in record["rungs"]:
         expected["overlapped_decode"] = True
     yield from (name for name, value in expected.items() if sidecar.get(name) != value)
-    shared = ("identity", "model", "row", "take", "preset", "frames", "duration_s", "model_calls", "micro_batch")
-    yield from (name for name in (*shared, "rungs", "notes", "same_as") if own.get(name) != record.get(name))
+    names = ("identity", "model", "row", "take", "preset", "frames", "duration_s", "model_calls", "micro_batch")
+    shared = (*names, "rungs", "notes", "same_as", "started_from")
+    yield from (name for name in shared if own.get(name) != record.get(name))
     if own["derived_seeds"] != {"song": record["seed"]}:
         yield "derived_seeds"
     if file["name"] != Path(str(entry["path"])).name:

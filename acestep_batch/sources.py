@@ -36,9 +36,9 @@ class SongSource:
     form: str
     """``WHOLE_FILE``, ``SONG_AUDIO``, ``LATENTS``, or the label of the encoding of a song of the same run."""
     path: str | None = None
-    """The file, absolute; None where it is of the same run."""
+    """The file, absolute; of a song of the same run from its folder, and None as long as that is not made."""
     sha256: str | None = None
-    """Of the file's samples or latents; None where it is of the same run."""
+    """Of the file's samples or latents; None likewise."""
     song_id: str | None = None
     """The song of the same run; None where it is a file."""
     identity: str | None = None
@@ -47,7 +47,7 @@ class SongSource:
     @property
     def facts(self) -> dict[str, Any]:
         """What of it decides the sound of a song, wherever it lies."""
-        return {"source": self.sha256 or self.identity, "source_from": self.form}
+        return {"source": self.sha256 if self.song_id is None else self.identity, "source_from": self.form}
 
 
 def source_of_record(values: object) -> SongSource | None:
@@ -66,7 +66,7 @@ def source_of_record(values: object) -> SongSource | None:
         raise ValueError("a source's name is no text")
     if any(each is not None and not _SHA256.fullmatch(each) for each in (source.sha256, source.identity)):
         raise ValueError("a source's hash is no sha256")
-    if (source.path is None) == (source.song_id is None) or source.facts["source"] is None:
+    if (source.path is None and source.song_id is None) or source.facts["source"] is None:
         raise ValueError("a source is neither a file nor a song")
     return source
 

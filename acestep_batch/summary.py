@@ -54,7 +54,7 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: " ".join(map(str, value)) if name in _NUMBER_LISTS else "; ".join(map(str, value))
         if name in _LISTS else value
-        for name, value in record.items() if name not in ("audio", "environment", "source")
+        for name, value in record.items() if name not in ("audio", "environment", "started_from")
     }  # fmt: skip
 
 

@@ -143,3 +143,44 @@ def test_a_retake_of_no_variance_is_the_song_and_others_are_not(folder):
     }
     assert main(("verify", "outputs/songs/v0001")) == 0
     assert main(("inspect", "outputs/songs/v0001/" + found["other"]["files"][0], "--rerun")) == 0
+
+
+MAKE = {"id": "make", "seed": 1, "prompt": "pop, drums", "lyrics": "[verse]\nla la la\n", "audio_duration": 2}
+CHAIN = (
+    MAKE,
+    {**MAKE, "id": "again", "task": "retake", "retake_variance": 0.3},
+    {**MAKE, "id": "patch", "task": "repaint", "src_audio_path": "@again", "repaint_start": 0.5, "repaint_end": 1.2},
+    {
+        **MAKE,
+        "id": "longer",
+        "task": "extend",
+        "src_audio_path": "@patch",
+        "repaint_start": -0.5,
+        "repaint_end": 2.5,
+        "retake_variance": 1,
+    },
+    {
+        **MAKE,
+        "id": "words",
+        "task": "edit",
+        "src_audio_path": "@longer",
+        "edit_target_lyrics": "[verse]\nlo lo lo\n",
+    },
+    {**MAKE, "id": "mood", "audio2audio_enable": True, "ref_audio_input": "@make", "ref_audio_strength": 0.4},
+)
+
+
+def test_a_chain_of_tasks_runs_from_one_manifest_and_is_verified(folder, capsys):
+    code, found = run(*reversed(CHAIN), words=("infer_step=4", "audio_duration=2"))
+    assert code == 0, capsys.readouterr().err
+    assert [found[row["id"]]["frames"] for row in CHAIN] == [21, 21, 21, 21 + 5 + 5, 31, 21]
+    order = list(found)
+    assert order.index("again") < order.index("patch") < order.index("longer") < order.index("words")
+    started = found["patch"]["started_from"]
+    assert (started["song_id"], started["identity"]) == ("again", found["again"]["identity"])
+    assert (started["path"], started["sha256"]) == (found["again"]["files"][0], found["again"]["pcm_sha256"])
+    assert any("both sides" in note for note in found["longer"]["notes"])
+    assert main(("verify", "outputs/songs/v0001")) == 0
+    assert main(("inspect", "outputs/songs/v0001/" + found["words"]["files"][0], "--rerun")) == 0
+    assert main(("resume", "outputs/songs/v0001", "--explain")) == 0
+    assert "6 songs are done, 0 to make" in capsys.readouterr().out
