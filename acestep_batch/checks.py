@@ -9,13 +9,16 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from acestep_batch.execute import run_records, sweep_records
 from acestep_batch.ledger import SEAL, latest, ledger_files, read_ledger
+from acestep_batch.measurements import key_in, measurement_files, read_measurements
 from acestep_batch.outputs.audio_files import file_sha256
 from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.outputs.records import json_text
@@ -77,7 +80,8 @@ def check_run(folder: Path, cell: str = "") -> CheckedRun:
     except OSError as error:
         run.findings.append(Finding("", "records.jsonl", f"cannot be read ({error.strerror or error})"))
         return run
-    run.findings += _ledger_lines(folder, {problem.where for problem in ledger.damaged})
+    delete = "delete that line, and resume the run"
+    run.findings += _lines(ledger_files(folder), {problem.where for problem in ledger.damaged}, delete)
     records = latest(ledger.records)
     plan: list[PlannedSong] | None
     try:
@@ -95,6 +99,7 @@ def check_run(folder: Path, cell: str = "") -> CheckedRun:
             run.findings += list(check_song(song, folder))
         except BROKEN as error:
             run.findings.append(Finding(song.song_id, PLAN, f"cannot be used ({one_line(error)})", RESUME))
+    run.findings += _measurements(folder, run.songs)
     run.findings += _environments(folder, records)
     run.findings += _strays(folder, run.songs)
     if plan is None:
@@ -119,13 +124,12 @@ def _run_file(folder: Path, kinds: Collection[str]) -> Iterator[Finding]:
         yield Finding("", RUN_FILE, unreadable(error), remedy)
 
 
-def _ledger_lines(folder: Path, unusable: Collection[str]) -> Iterator[Finding]:
+def _lines(files: Iterable[Path], unusable: Collection[str], remedy: str) -> Iterator[Finding]:
     """Lines that are not exactly what was appended, and those that are ``unusable``, by file and number."""
-    for file in ledger_files(folder):
+    for file in files:
         *lines, rest = read_plain_file(file).split(b"\n")
         for number, line in enumerate(lines, 1):
             if not _is_sealed(line) or f"{file}:{number}" in unusable:
-                remedy = "delete that line, and resume the run"
                 yield Finding(_id_in(line), f"{file.name} line {number}", CHANGED, remedy)
         if rest:
             message = "ends within a line, which a crash tore or somebody cut off"
@@ -145,6 +149,33 @@ def _id_in(line: bytes) -> str:
     """The song that a damaged line was about, as far as it can be made out."""
     match = re.search(rb'"id":\s*"((?:[^"\\]|\\.)*)"', line)
     return match[1].decode("utf-8", "replace") if match else ""
+
+
+def _measurements(folder: Path, songs: Sequence[CheckedSong]) -> Iterator[Finding]:
+    """Damaged lines of what was measured, and songs that lack theirs though the run measures."""
+    try:
+        found = read_measurements(folder, fingerprints=False)
+        yield from _lines(measurement_files(folder), {problem.where for problem in found.damaged}, RESUME)
+    except OSError as error:
+        yield Finding("", "measurements.jsonl", f"cannot be read ({error.strerror or error})", RESUME)
+        return
+    if not _measures(folder):
+        return
+    for song in songs:
+        try:
+            key = None if song.record is None else key_in(song.record)
+        except BROKEN:  # which is told of its record
+            continue
+        if key is not None and key not in found.lines:
+            yield Finding(song.song_id, "measurements.jsonl", "has no measurement of it", RESUME)
+
+
+def _measures(folder: Path) -> bool:
+    """Whether a run's songs are to be measured; without its configuration, nobody knows."""
+    try:
+        return bool(yaml.safe_load(read_plain_file(folder / "config.yaml"))["measure"])
+    except (*BROKEN, yaml.YAMLError):
+        return False
 
 
 def _environments(folder: Path, records: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:

@@ -12,9 +12,19 @@ from typing import Any
 from acestep_batch.batches import engine_key
 from acestep_batch.environment import keep_environment
 from acestep_batch.interrupts import Interrupts
-from acestep_batch.ledger import append_record, latest, ledger_files, read_ledger
+from acestep_batch.ledger import append_record, latest, read_ledger
 from acestep_batch.levels import steps
 from acestep_batch.lock import run_lock
+from acestep_batch.measurements import (
+    Joined,
+    drop_damaged,
+    joined,
+    judged_records,
+    measurement_files,
+    measurements_name,
+    read_measurements,
+)
+from acestep_batch.measuring import Measuring, measuring
 from acestep_batch.plan import Song
 from acestep_batch.preflight import CELLS, Preflight
 from acestep_batch.problems import Problem
@@ -100,7 +110,7 @@ def execute(
     with run_lock(folder, shard), _log_file(folder / f"run{'' if shard is None else f'-{shard.index}'}.log"):
         opened = open_work(checked, folder, shard)
         result = RunResult(folder, len(opened.mine), opened.work.finished, set_aside=len(opened.set_aside))
-        summary = SummaryFiles(folder, lambda: run_records(folder, opened.work.plan))
+        summary = SummaryFiles(folder, lambda compare: run_records(folder, opened.work.plan, compare=compare))
         known = keep_environment(folder, environment)
 
         def write(record: Mapping[str, Any]) -> None:
@@ -113,6 +123,8 @@ def execute(
             result.count(record)
             if record["id"] in known_sources:
                 known_sources[str(record["id"])] = record
+            if measure is not None:
+                measure.add(record)
             for each in (summary, sweep_summary):
                 if each is not None:
                     each.changed()
@@ -121,7 +133,8 @@ def execute(
         try:
             if shard is None or shard.index == 1:
                 _skip(checked, opened, result, write)
-            _render(checked, opened, folder, load, watch, stop, keep, sources)
+            with _measuring(checked, opened, folder, stop, shard) as measure:
+                _render(checked, opened, folder, load, watch, stop, keep, sources)
         except OSError as error:  # a full disk, a lost folder: what is finished stays
             where, why = str(error.filename or folder), error.strerror or str(error)
             result.broken_off = Problem(where, why, "what is finished stays: mend it, and resume the run")
@@ -129,11 +142,30 @@ def execute(
             result.exit_code = stop.code
             log.warning("interrupted: %d of %d songs not tried", result.not_tried, result.songs)
         finally:
-            if result.made or result.failed or not summary.is_newer_than([folder / PLAN, *ledger_files(folder)]):
-                result.stale_summary = summary.write()
-                if sweep_summary is not None:
-                    result.stale_summary = sweep_summary.write() or result.stale_summary
+            result.stale_summary = summary.write(compare=True)
+            if sweep_summary is not None and (result.made or result.failed):
+                result.stale_summary = sweep_summary.write() or result.stale_summary
     return result
+
+
+@contextmanager
+def _measuring(
+    checked: Preflight, opened: Opened, folder: Path, stop: Interrupts, shard: Shard | None
+) -> Iterator[Measuring | None]:
+    """What measures this process's songs, beginning with those that were made before and are not measured yet."""
+    if not checked.run.options.measure:
+        yield None
+        return
+    drop_damaged(folder, measurement_files(folder) if shard is None else [folder / measurements_name(shard)])
+    lines = read_measurements(folder, fingerprints=False).lines
+    known = {key for key, line in lines.items() if line.measurement is not None}
+    with measuring(folder, shard, known, stop.check) as found:
+        for each in opened.work.plan:
+            song_id = each.song.song_id
+            is_mine = shard is None or (each.batch is not None and shard.takes(each.batch))
+            if is_mine and song_id not in opened.work.todo and song_id in opened.records:
+                found.add(opened.records[song_id])
+        yield found
 
 
 def _skip(checked: Preflight, opened: Opened, result: RunResult, write: Callable[[Mapping[str, Any]], None]) -> None:
@@ -225,33 +257,41 @@ def _job(checked: Preflight, opened: Opened, folder: Path, sources: SourceFiles)
     )
 
 
-def run_records(folder: Path, plan: Sequence[PlannedSong]) -> list[Mapping[str, Any]]:
-    """What counts of a run, for its summary: the planned songs' records in their order, then rows that were skipped."""
+def run_records(folder: Path, plan: Sequence[PlannedSong], *, compare: bool = True) -> list[Mapping[str, Any]]:
+    """What counts of a run: the planned songs' records in their order, then rows that were skipped, and what was
+    measured of each (``measurements.judged_records``, as is ``compare``)."""
+    return judged_records(_joined(folder, plan, fingerprints=compare), compare=compare)
+
+
+def _joined(folder: Path, plan: Sequence[PlannedSong], *, fingerprints: bool) -> list[Joined]:
     records = latest(read_ledger(folder).records)
-    found = []
+    found: list[Mapping[str, Any]] = []
     for each in plan:
         record = records.pop(each.song.song_id, None)
         if record is not None and record.get("identity") == each.identity:
             found.append({**record, "index": each.song.index, "same_as": each.same_as})
-    return [*found, *(each for each in records.values() if each.get("identity") is None and WITHDRAWN not in each)]
+    found += (each for each in records.values() if each.get("identity") is None and WITHDRAWN not in each)
+    return joined(found, read_measurements(folder, fingerprints=fingerprints).lines)
 
 
-def sweep_records(folder: Path) -> list[Mapping[str, Any]]:
+def sweep_records(folder: Path, *, compare: bool = True) -> list[Mapping[str, Any]]:
     """What counts of a sweep: the records of all its cells, each with its cell, its swept values, and paths from the
-    sweep's folder."""
-    found: list[Mapping[str, Any]] = []
+    sweep's folder; and what was measured, compared over all cells."""
+    found: list[Joined] = []
     for cell in sorted((folder / CELLS).iterdir()):
         own = read_run_file(cell) if cell.is_dir() else None
         if own is None or not (cell / PLAN).exists():
             continue
         swept = {"cell": cell.name, **{f"sweep.{key}": value for key, value in own.get("swept", {}).items()}}
-        for record in run_records(cell, read_plan(cell)):
+        for song in _joined(cell, read_plan(cell), fingerprints=compare):
+            record = song.record
             files = [
                 name if Path(name).is_absolute() else (CELLS + "/" + cell.name + "/" + name)
                 for name in record.get("files", ())
             ]
-            found.append({**swept, **record, **({"files": files} if "files" in record else {})})
-    return found
+            shown = {**swept, **record, **({"files": files} if "files" in record else {})}
+            found.append(Joined(shown, song.line))
+    return judged_records(found, compare=compare)
 
 
 def _log_preflight(checked: Preflight) -> None:

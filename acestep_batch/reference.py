@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from acestep_batch.measure.asked import ASKED_COLUMNS
-from acestep_batch.measure.columns import COLUMNS, NEAREST_COLUMNS, Column
+from acestep_batch.measure.columns import Column
 from acestep_batch.measure.flags import NEAR_DUPLICATE, RULES, STATES, VERDICT_COLUMNS, Quality
 from acestep_batch.parameter import Parameter, plain_number
 from acestep_batch.schema import (
@@ -21,6 +20,7 @@ from acestep_batch.schema import (
     SONG,
     TEXT_FILES,
 )
+from acestep_batch.summary_columns import MEASURED_COLUMNS, RECORD_COLUMNS, SONG_COLUMNS
 
 USAGE = """\
 usage: python -m acestep_batch [hw=NAME] [model=NAME] [+preset=NAME] [manifest.path=FILE] [key=value ...]
@@ -192,13 +192,15 @@ def generated_files(root: Path) -> dict[Path, str]:
     measured = between_marks(
         outputs.read_text(encoding="utf-8"),
         "measurements",
-        columns_table((*COLUMNS, *ASKED_COLUMNS, *NEAREST_COLUMNS, *VERDICT_COLUMNS)),
+        columns_table((*MEASURED_COLUMNS, *VERDICT_COLUMNS)),
     )
+    recorded = between_marks(measured, "records", columns_table(RECORD_COLUMNS))
+    asked = between_marks(recorded, "songs", columns_table(SONG_COLUMNS))
     return {
         root / "docs" / "parameters.md": parameters_page(),
         root / "docs" / "manifest.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         guide: between_marks(guide.read_text(encoding="utf-8"), "patterns", patterns_table()),
-        outputs: between_marks(measured, "flags", flags_table()),
+        outputs: between_marks(asked, "flags", flags_table()),
         readme: between_marks(readme.read_text(encoding="utf-8"), "parameters", short_table()),
     }
 

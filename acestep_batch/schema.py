@@ -303,6 +303,14 @@ class RunOptions:
         "bool", None, "Go on in the newest version with the same configuration; null: false for a run, true for a "
         "sweep and with shard.", "this product", nullable=True,
     )  # fmt: skip
+    measure: bool = declare(
+        "bool", True, "Measure every song in a process beside the rendering: loudness, peaks, tempo, key and more "
+        "(docs/outputs.md).", "this product",
+    )  # fmt: skip
+    report: bool = declare(
+        "bool", True, "Write report.html, its pictures, playlist.m3u8 and audio/metadata.csv at the end.",
+        "this product",
+    )  # fmt: skip
     shard: str | None = declare(
         "str", None, "I/N: make only every N-th micro-batch, from the I-th, beside other processes in one folder.",
         "this product", nullable=True,

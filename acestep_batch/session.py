@@ -14,7 +14,7 @@ from acestep_batch.cells import Cell, Place, cell_name, facts_of, typed_runs, un
 from acestep_batch.hardware import Machine, torch_build
 from acestep_batch.lock import is_alone, run_lock
 from acestep_batch.plan import Song
-from acestep_batch.preflight import CELLS, Preflight, disk_problem, manifest_path, preflight, run_name
+from acestep_batch.preflight import Preflight, disk_problem, manifest_path, preflight, run_name
 from acestep_batch.problems import FAILED, OK, REFUSED, Problem, Refused, refuse
 from acestep_batch.progress import RunConsole, RunProgress, run_progress, watch_rows
 from acestep_batch.run_folder import Command, find_version, open_cell
@@ -142,7 +142,7 @@ def _carry_out(
     folder = place.open()
     out.print(f"{folder}", markup=False, soft_wrap=True)
     is_sweep = bool(cells[0].name)
-    summary = SummaryFiles(folder, lambda: sweep_records(folder)) if is_sweep else None
+    summary = SummaryFiles(folder, lambda compare: sweep_records(folder, compare=compare)) if is_sweep else None
     results: list[RunResult] = []
     refused_cells: dict[str, tuple[Problem, ...]] = {}
     with interrupts() as stop, run_lock(folder, shard) if is_sweep else nullcontext():
@@ -168,8 +168,8 @@ def _carry_out(
             broken_off = results[-1].broken_off
             if broken_off or stop.code is not None or (results[-1].failed and each.run.options.on_error == "stop"):
                 break
-        if summary is not None and not summary.is_newer_than(folder.glob(f"{CELLS}/*/summary.*")):
-            summary.write()
+        if summary is not None:
+            summary.write(compare=True)
     print_results(out, results, folder)
     for name, problems in refused_cells.items():
         out.print(f"cell {name} was not made:", markup=False, soft_wrap=True)

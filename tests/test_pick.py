@@ -17,7 +17,16 @@ ROWS = [
     {"id": "b", "prompt": "'quoted' # not a comment", "seed": 5, "guidance_scale": 3, "oss_steps": "1 2"},
     {"id": "c", "prompt": "null", "lyrics": "true", "seed": 7, "output_path": "c.wav"},
 ]
-SHORT = ("model=embedded", "hw=cpu", "lint=off", "manifest.path=songs.yaml", "infer_step=2", "audio_duration=0.5")
+SHORT = (
+    "model=embedded",
+    "hw=cpu",
+    "lint=off",
+    "measure=false",
+    "report=false",
+    "manifest.path=songs.yaml",
+    "infer_step=2",
+    "audio_duration=0.5",
+)
 
 
 @pytest.fixture

@@ -15,7 +15,16 @@ from acestep_batch.cli import main
 from acestep_batch.ledger import read_ledger
 
 ROWS = [{"id": "a", "seed": 1}, {"id": "b", "seed": 2}, {"id": "c", "seed": 3}]
-SHORT = ("model=embedded", "hw=cpu", "lint=off", "infer_step=2", "audio_duration=0.5", "manifest.path=songs.yaml")
+SHORT = (
+    "model=embedded",
+    "hw=cpu",
+    "lint=off",
+    "measure=false",
+    "report=false",
+    "infer_step=2",
+    "audio_duration=0.5",
+    "manifest.path=songs.yaml",
+)
 RUN = Path("outputs/songs/v0001")
 
 

@@ -32,7 +32,15 @@ from acestep_batch.song_checks import Finding
 from acestep_batch.verdicts import Report, SongVerdict
 from acestep_batch.verify import verify_again
 
-SHORT = ("hw=cpu", "lint=off", "infer_step=2", "audio_duration=0.2", "manifest.path=songs.yaml")
+SHORT = (
+    "hw=cpu",
+    "lint=off",
+    "measure=false",
+    "report=false",
+    "infer_step=2",
+    "audio_duration=0.2",
+    "manifest.path=songs.yaml",
+)
 ROWS = [
     {"id": "a", "seed": 1},
     {"id": "b", "seed": 2, "lyrics": "[verse]\nsun"},
