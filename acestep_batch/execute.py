@@ -33,7 +33,7 @@ from acestep_batch.run_folder import read_run_file
 from acestep_batch.run_plan import PLAN, PlannedSong, batches_of, read_plan
 from acestep_batch.run_work import Opened, open_work
 from acestep_batch.runner import EngineLoader, Job, RenderBatch, Watcher, render
-from acestep_batch.saved_latents import load_latents
+from acestep_batch.saved_latents import has_latents
 from acestep_batch.shard import Shard
 from acestep_batch.song_files import share_song
 from acestep_batch.source_files import SourceFiles
@@ -233,7 +233,8 @@ def _known_sources(opened: Opened) -> dict[str, Mapping[str, Any]]:
 
 
 def _job(checked: Preflight, opened: Opened, folder: Path, sources: SourceFiles) -> Job:
-    """The micro-batches of this process: those that others wait for first, and those of one engine together."""
+    """The micro-batches of this process: those that others wait for first, and together those of one
+    engine and, among these, of the same LoRAs."""
     songs = {each.song.song_id: each for each in opened.work.plan}
     step = steps(each.song for each in opened.work.plan)
     batches: list[tuple[int, RenderBatch]] = []
@@ -243,15 +244,17 @@ def _job(checked: Preflight, opened: Opened, folder: Path, sources: SourceFiles)
             level = step[members[0].song.song_id].level
             engine = engine_key(members[0].song, checked.target)
             batches.append((level, RenderBatch(engine, tuple(members), frozenset(wanted), waits=level > 0)))
-    engines = list(dict.fromkeys(batch.engine for _, batch in batches))
-    batches.sort(key=lambda each: (each[0], engines.index(each[1].engine)))
+    loads = dict.fromkeys((batch.engine, batch.songs[0].song.adapters) for _, batch in batches)
+    engines = list(dict.fromkeys(engine for engine, _ in loads))
+    order = {load: number for number, load in enumerate(sorted(loads, key=lambda load: engines.index(load[0])))}
+    batches.sort(key=lambda each: (each[0], order[each[1].engine, each[1].songs[0].song.adapters]))
     options = checked.run.options
     return Job(
         folder=folder,
         batches=[batch for _, batch in batches],
         sources=sources,
         output=checked.run.output,
-        saved={song_id: kept for song_id in opened.mine if (kept := load_latents(folder, songs[song_id])) is not None},
+        saved=frozenset(song_id for song_id in opened.mine if has_latents(folder, songs[song_id])),
         stop_at_failure=options.on_error == "stop",
         overlapped_allowed=options.on_oom == "degrade",
     )

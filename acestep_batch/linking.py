@@ -1,23 +1,25 @@
-"""Songs to what they start from: files looked at, songs of the manifest and of earlier runs found, lengths decided."""
+"""Songs to what they are made with: sources and LoRAs looked at, songs of manifest and runs found, lengths decided."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from acestep_batch.conflicts import longest_conflict
 from acestep_batch.earlier_runs import EarlierRun, only_song, run_of
-from acestep_batch.engine.tasks import AwaitedSource, Extend
+from acestep_batch.engine.tasks import Adapter, AwaitedSource, Extend
 from acestep_batch.engine.v1.limits import LONGEST_FRAMES, song_frames
 from acestep_batch.engine.v1.refusals import crash_reason
+from acestep_batch.loras import lora_adapter, transformer_sizes
 from acestep_batch.parameter import shown
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem
 from acestep_batch.schema import Hardware
-from acestep_batch.song_tasks import SOURCE_TASKS, length_s
+from acestep_batch.song_tasks import SOURCE_TASKS, length_s, task_name
 from acestep_batch.sources import WHOLE_FILE, SongSource, audio_facts, is_remote
+from acestep_batch.target import Target
 
 _LONGEST_CIRCLE_SHOWN = 5
 
@@ -33,22 +35,30 @@ class Places:
 
 
 class Linked(NamedTuple):
-    """Songs with their sources, and what is wrong with those that have none, by song id."""
+    """Songs with their sources and LoRAs, and by id what is wrong with the others."""
 
     songs: list[Song]
-    problems: dict[str, Problem]
+    problems: dict[str, list[Problem]]
 
 
-def linked(songs: Sequence[Song], places: Places, hw: Hardware, invalid: Collection[str] = ()) -> Linked:
-    """Give every song of a task its source, and the length that follows from it.
+def needs_linking(values: Mapping[str, Any]) -> bool:
+    """Whether settings name a source or a LoRA."""
+    return task_name(values) in SOURCE_TASKS or bool(values["lora_name_or_path"])
+
+
+def linked(
+    songs: Sequence[Song], places: Places, hw: Hardware, target: Target, invalid: Collection[str] = ()
+) -> Linked:
+    """Give every song its LoRAs, and that of a task its source and the length that follows from it.
 
     Args:
         hw: the profile, which says how long songs may be.
+        target: the model that LoRAs are to fit.
         invalid: ids of rows that are not among the songs because they cannot be made.
     """
-    if not any(song.generation.task in SOURCE_TASKS for song in songs):
+    if not any(song.generation.task in SOURCE_TASKS or song.generation.lora_name_or_path for song in songs):
         return Linked([*songs], {})
-    linker = _Linker(songs, places, hw, frozenset(invalid))
+    linker = _Linker(songs, places, hw, target, frozenset(invalid))
     for song in songs:
         linker.link(song.song_id)
     found = [linker.done[song.song_id] for song in songs if song.song_id in linker.done]
@@ -60,9 +70,10 @@ class _Linker:
     songs: Sequence[Song]
     places: Places
     hw: Hardware
+    target: Target
     invalid: frozenset[str]
     done: dict[str, Song] = field(default_factory=dict)
-    problems: dict[str, Problem] = field(default_factory=dict)
+    problems: dict[str, list[Problem]] = field(default_factory=dict)
     _by_id: dict[str, Song] = field(init=False)
     _rows: dict[str, list[tuple[str, str, Song]]] = field(init=False)
     _runs: dict[Path, EarlierRun] = field(default_factory=dict)
@@ -143,27 +154,54 @@ class _Linker:
         return SongSource(facts.frames, WHOLE_FILE, str(path.absolute()), facts.sha256)
 
     def _settle(self, song: Song, source: SongSource | None) -> None:
-        if source is None:
+        problems: list[Problem] = []
+        if song.generation.lora_name_or_path:
+            song, problems = self._adapted(song)
+        if source is not None:
+            song, wrong = self._started(song, source)
+            problems += wrong
+        if problems:
+            self.problems[song.song_id] = problems
+        else:
             self.done[song.song_id] = song
-            return
+
+    def _adapted(self, song: Song) -> tuple[Song, list[Problem]]:
+        """A song with its LoRAs, which it then names by where they lie."""
+        names, weights = song.generation.lora_name_or_path, song.generation.lora_weight
+        if self.target.problems:
+            return song, []  # there may be no model to hold them against
+        weights = weights * len(names) if len(weights) == 1 else weights
+        sizes, folders = transformer_sizes(self.target.checkpoint), (self.places.manifest, Path())
+        adapters: list[Adapter] = []
+        problems: list[Problem] = []
+        for name, weight in zip(names, weights, strict=True):
+            found = lora_adapter(name, weight, folders, sizes, f"{song.place}, lora_name_or_path")
+            if isinstance(found, Adapter):
+                adapters.append(found)
+            else:
+                problems += found
+        generation = replace(
+            song.generation, lora_name_or_path=tuple(str(each.path) for each in adapters), lora_weight=weights
+        )
+        return replace(song, adapters=tuple(adapters), generation=generation), problems
+
+    def _started(self, song: Song, source: SongSource) -> tuple[Song, list[Problem]]:
+        """A song of a task, as long as its source makes it."""
         song = replace(song, source=source)
         request = song.request()
         if reason := crash_reason(request):
-            problem = Problem(f"{song.place}, task {song.generation.task}", reason, "change what it names")
-            self.problems[song.song_id] = problem
-            return
+            return song, [Problem(f"{song.place}, task {song.generation.task}", reason, "change what it names")]
         length = length_s(song_frames(request))
         if length > self.hw.max_duration_s:
             conflict = longest_conflict("audio_duration", length, self.hw)
-            self.problems[song.song_id] = Problem(f"{song.place}, {_named(song)[0]}", conflict.message, conflict.remedy)
-            return
+            return song, [Problem(f"{song.place}, {_named(song)[0]}", conflict.message, conflict.remedy)]
         generation = replace(song.generation, audio_duration=length)
         notes = (*song.notes, *_differences(request.task)) if isinstance(request.task, Extend) else song.notes
-        self.done[song.song_id] = replace(song, generation=generation, notes=notes)
+        return replace(song, generation=generation, notes=notes), []
 
     def _complain(self, song: Song, message: str) -> None:
         remedy = "give an audio file, @ID of a row, or @RUN_FOLDER/ID of a song of an earlier run"
-        self.problems[song.song_id] = Problem(f"{song.place}, {_named(song)[0]}", message, remedy)
+        self.problems[song.song_id] = [Problem(f"{song.place}, {_named(song)[0]}", message, remedy)]
 
 
 def _differences(task: Extend) -> tuple[str, ...]:
@@ -197,11 +235,11 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def by_row(problems: Mapping[str, Problem], songs: Sequence[Song]) -> dict[str, list[Problem]]:
+def by_row(problems: Mapping[str, Sequence[Problem]], songs: Sequence[Song]) -> dict[str, list[Problem]]:
     """Problems of songs by their rows' ids, each once."""
     found: dict[str, list[Problem]] = {}
     for song in songs:
-        problem = problems.get(song.song_id)
-        if problem is not None and problem not in found.setdefault(song.id, []):
-            found[song.id].append(problem)
+        for problem in problems.get(song.song_id, ()):
+            if problem not in found.setdefault(song.id, []):
+                found[song.id].append(problem)
     return found

@@ -48,6 +48,8 @@ class Outcome:
     peak_process_bytes: int | None = None
     source: SongSource | None = None
     """What its task started from, with the hash of what was read."""
+    latents: str = ""
+    """Where its latents were kept, from the run's folder; empty where they were not."""
     rungs: tuple[str, ...] = ()
     """What was done so that the song could be made after all, such as with less memory."""
 
@@ -168,7 +170,13 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
 def _beginnings(outcome: Outcome) -> dict[str, Any]:
     """What a song was made from beside its parameters; nothing of a new one."""
     source = outcome.source or outcome.song.source
-    return {} if source is None else {"started_from": asdict(source)}
+    found: dict[str, Any] = {} if source is None else {"started_from": asdict(source)}
+    if adapters := outcome.song.adapters:
+        weights, hashes = [each.weight for each in adapters], [each.sha256 for each in adapters]
+        found["loras"] = {"path": [str(each.path) for each in adapters], "weight": weights, "sha256": hashes}
+    if outcome.latents:
+        found["latents"] = outcome.latents
+    return found
 
 
 def shared_line(record: Mapping[str, Any], twin: PlannedSong) -> dict[str, Any]:

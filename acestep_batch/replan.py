@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from acestep_batch.identity import changed_facts
+from acestep_batch.latents_files import latents_file
 from acestep_batch.levels import steps
 from acestep_batch.outputs.audio_files import decoded, file_sha256
 from acestep_batch.outputs.output_path import unique_targets
@@ -182,6 +183,8 @@ def _reason(song: PlannedSong, old: PlannedSong | None, record: Mapping[str, Any
         shown_path(song.files.path(name), folder) for name in song.files.formats
     }:
         return "changed: output_path"
+    if record.get("latents") and not latents_file(folder, song.identity).is_file():
+        return f"{record['latents']} is missing"
     return files_reason(record, folder)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from acestep_batch.compose import Run
-from acestep_batch.linking import Places, by_row, linked
+from acestep_batch.linking import Places, by_row, linked, needs_linking
 from acestep_batch.lint import Advice
 from acestep_batch.plan import CheckedRow
 from acestep_batch.room import memory_advice
@@ -25,7 +25,7 @@ class LinkedRow:
 
 @dataclass(slots=True)
 class HeldRows:
-    """Rows that cannot be judged before all are read: those that start from a song."""
+    """Rows that cannot be judged before all are read: those that start from a song or have LoRAs."""
 
     rows: list[CheckedRow] = field(default_factory=list)
     _wanted: set[str] = field(default_factory=set)
@@ -33,10 +33,10 @@ class HeldRows:
     def hold(self, checked: CheckedRow) -> bool:
         """Whether a row is one of them; then it is kept here."""
         settings = checked.settings
-        if settings is None or task_name(settings.values) not in SOURCE_TASKS:
+        if settings is None or not needs_linking(settings.values):
             return False
         self.rows.append(checked)
-        named = source_name(settings.values)
+        named = source_name(settings.values) if task_name(settings.values) in SOURCE_TASKS else None
         if named is not None and named[1].startswith("@"):
             self._wanted.add(named[1][1:].strip())
         return True
@@ -59,7 +59,7 @@ class HeldRows:
         """
         invalid = {each.row.id for each in known if each.problems}
         songs = songs_of([each for each in known if each.row.id not in invalid], run, target)
-        found = linked(songs, places, run.hw, invalid)
+        found = linked(songs, places, run.hw, target, invalid)
         problems = by_row(found.problems, songs)
         lengths: dict[str, float] = {}
         advice: dict[str, list[Advice]] = {}

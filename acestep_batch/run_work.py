@@ -140,9 +140,9 @@ def planned_songs(checked: Preflight, folder: Path, seeds: Mapping[str, tuple[in
         songs, places = [each.song for each in checked.stored], [each.files for each in checked.stored]
     else:
         invalid = {each.row.id for each in checked.rows if each.problems}
-        songs, problems = linked(songs_of(checked.rows, run, target, seeds), checked.places, run.hw, invalid)
+        songs, problems = linked(songs_of(checked.rows, run, target, seeds), checked.places, run.hw, target, invalid)
         if problems:
-            raise Refused(list(problems.values()))
+            raise Refused([each for own in problems.values() for each in own])
         places = audio_targets(songs, checked, folder)
     weights = model_files(target.checkpoint, target.lyric_vocab)
     step = steps(songs)

@@ -45,6 +45,11 @@ def save_latents(folder: Path, planned: PlannedSong, attempt: Attempt) -> Path |
     return None
 
 
+def has_latents(folder: Path, planned: PlannedSong) -> bool:
+    """Whether something was kept of a song; ``load_latents`` says whether it can be used."""
+    return any(path.is_file() for path in _places(folder, planned))
+
+
 def load_latents(folder: Path, planned: PlannedSong) -> Attempt | None:
     """What was kept of a song; None where nothing was, or where it is another song's or damaged."""
     for path in _places(folder, planned):

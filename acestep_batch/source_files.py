@@ -1,4 +1,4 @@
-"""The content of what songs start from, read when they are made: files, and songs of the same run."""
+"""What songs are made from beside their settings, read when they are made: files, songs of the same run, LoRAs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from acestep_batch.engine.tasks import AudioSource, LatentSource, Source
+from acestep_batch.engine.tasks import Adapter, AudioSource, LatentSource, Source
 from acestep_batch.latents_files import DAMAGED, latents_file, latents_sha256, read_latents
+from acestep_batch.loras import lora_sha256
 from acestep_batch.outputs.audio_files import master_sha256, read_audio
 from acestep_batch.outputs.plain_files import check_plain_file
 from acestep_batch.plan import Song
@@ -58,13 +59,17 @@ class SourceFiles:
     def load(self, songs: Sequence[Song]) -> tuple[dict[str, Source], dict[str, str]]:
         """The sources of those songs of a micro-batch that have one, by the songs' ids, and why others cannot be made.
 
+        LoRAs, which the engine reads, are only held against their hashes.
+
         Songs of one source share it.
         """
         found: dict[str, Source] = {}
         failed: dict[str, str] = {}
         read: dict[SongSource, tuple[Source, SongSource]] = {}
         for song in songs:
-            if song.source is None:
+            if changed := next(filter(None, map(_changed, song.adapters)), ""):
+                failed[song.song_id] = changed
+            if song.source is None or changed:
                 continue
             try:
                 source = self._located(song.source)
@@ -89,3 +94,12 @@ class SourceFiles:
             return replace(source, path=shown_path(path, self.folder))
         audio = record["audio"][0]
         return replace(source, path=str(audio["path"]), sha256=str(audio["pcm_sha256"]))
+
+
+def _changed(adapter: Adapter) -> str:
+    """Why a LoRA is not the one that was planned; empty where it is."""
+    try:
+        same = lora_sha256(adapter.path) == adapter.sha256
+    except OSError as error:
+        return f"LoRA {adapter.path} cannot be read ({error.strerror or error})"
+    return "" if same else f"LoRA {adapter.path} is not what it was: its sha256 has changed"

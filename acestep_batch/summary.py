@@ -22,7 +22,8 @@ from acestep_batch.summary_columns import SUMMARY_COLUMNS
 log = logging.getLogger(__name__)
 
 _NUMBER_LISTS = frozenset({"actual_seeds", "oss_steps", "retake_seeds", "lora_weight"})
-_LISTS = _NUMBER_LISTS | {"files", "notes", "rungs", "quality_reasons", "lora_name_or_path", "lora_sha256"}
+_LISTS = _NUMBER_LISTS | {"files", "notes", "rungs", "quality_reasons", "lora_name_or_path"}
+_PROGRAMS_READ = frozenset({"audio", "environment", "started_from", "loras", "measurements"})
 _RUNS = re.compile(
     r"""((?:^|[\n\t;|])                                                          # where a cell could begin
     (?:[^\S\n\t]|["\x01-\x08\x0e-\x1f\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u2064])*+)  # blanks, the unseen, quotes
@@ -57,7 +58,7 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: " ".join(map(str, value)) if name in _NUMBER_LISTS else "; ".join(map(str, value))
         if name in _LISTS else value
-        for name, value in record.items() if name not in ("audio", "environment", "started_from", "measurements")
+        for name, value in record.items() if name not in _PROGRAMS_READ
     }  # fmt: skip
 
 

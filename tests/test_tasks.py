@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import CPU_TARGET, checked, make_songs, plain_run, written
+from task_rows import MAKE, folder, run  # noqa: F401
 
 from acestep_batch.cli import main
 from acestep_batch.engine.tasks import Retake
@@ -16,27 +17,7 @@ from acestep_batch.schema import SONG, TASK_PARAMETERS
 from acestep_batch.song_tasks import retake_seed_of
 from acestep_batch.songs import audios_of
 
-SHORT = ("model=embedded", "hw=cpu", "audio_duration=1", "infer_step=2", "lint=off", "manifest.path=songs.json")
 EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "example_run"
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path
-
-
-def run(*rows, words=(), folder=Path("outputs/songs/v0001")):
-    """Renders rows with the embedded model; the exit code, and the records by id."""
-    Path("songs.json").write_text(json.dumps(rows), encoding="utf-8")
-    code = main((*SHORT, *words))
-    return code, records(folder) if folder.exists() else {}
-
-
-def records(folder):
-    lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
-    return {record["id"]: record for record in map(json.loads, lines)}
 
 
 def problems_of(tmp_path, *rows, **base):
@@ -121,7 +102,7 @@ def test_parameters_that_a_task_does_not_use_are_named_in_a_warning(tmp_path):
     assert unused == [("ref_audio_strength", why), ("repaint_end", why)]
 
 
-def test_a_retake_of_no_variance_is_the_song_and_others_are_not(folder):
+def test_a_retake_of_no_variance_is_the_song_and_others_are_not(folder):  # noqa: F811
     song = {"seed": 5, "prompt": "pop"}
     retake = {**song, "task": "retake", "retake_seeds": 8}
     code, found = run(
@@ -145,7 +126,6 @@ def test_a_retake_of_no_variance_is_the_song_and_others_are_not(folder):
     assert main(("inspect", "outputs/songs/v0001/" + found["other"]["files"][0], "--rerun")) == 0
 
 
-MAKE = {"id": "make", "seed": 1, "prompt": "pop, drums", "lyrics": "[verse]\nla la la\n", "audio_duration": 2}
 CHAIN = (
     MAKE,
     {**MAKE, "id": "again", "task": "retake", "retake_variance": 0.3},
@@ -170,7 +150,7 @@ CHAIN = (
 )
 
 
-def test_a_chain_of_tasks_runs_from_one_manifest_and_is_verified(folder, capsys):
+def test_a_chain_of_tasks_runs_from_one_manifest_and_is_verified(folder, capsys):  # noqa: F811
     code, found = run(*reversed(CHAIN), words=("infer_step=4", "audio_duration=2"))
     assert code == 0, capsys.readouterr().err
     assert [found[row["id"]]["frames"] for row in CHAIN] == [21, 21, 21, 21 + 5 + 5, 31, 21]
