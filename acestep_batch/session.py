@@ -15,11 +15,19 @@ from acestep_batch.hardware import Machine, torch_build
 from acestep_batch.lock import is_alone, run_lock
 from acestep_batch.plan import Song
 from acestep_batch.preflight import Preflight, disk_problem, manifest_path, preflight, run_name
-from acestep_batch.problems import FAILED, OK, REFUSED, Problem, Refused, refuse
+from acestep_batch.problems import FAILED, OK, REFUSED, Problem, Refused, one_line, refuse
 from acestep_batch.progress import RunConsole, RunProgress, run_progress, watch_rows
 from acestep_batch.run_folder import Command, find_version, open_cell
 from acestep_batch.shard import Shard, parse_shard
-from acestep_batch.shown import print_advice, print_dry_run, print_problems, print_refusal, print_results, print_todo
+from acestep_batch.shown import (
+    print_advice,
+    print_dry_run,
+    print_line,
+    print_problems,
+    print_refusal,
+    print_results,
+    print_todo,
+)
 
 if TYPE_CHECKING:
     from acestep_batch.hydra_config import Layers
@@ -91,6 +99,20 @@ def run_cells(
     if explain:
         return _explain(checked, cells, place, out)
     return OK if options.dry_run else _carry_out(checked, cells, place, machine, shard, out)
+
+
+def _report(folder: Path, out: Console) -> Path | None:
+    """The report of what is there by now, at the end of a run however it ended; None where it could not be written,
+    which is told and no reason to fail: it can be made again at any time."""
+    from acestep_batch.report.write import REPORT, write_report
+
+    try:
+        write_report(folder)
+    except Exception as error:  # a full disk, a page of that name that is none of ours, a picture that cannot be drawn
+        why = str(error.problems[0]) if isinstance(error, Refused) else one_line(error)
+        print_line(out, f"the report could not be written ({why}): python -m acestep_batch report {folder}")
+        return None
+    return folder / REPORT
 
 
 def _explain(checked: Sequence[Preflight], cells: Sequence[Cell], place: Place, out: Console) -> int:
@@ -170,7 +192,10 @@ def _carry_out(
                 break
         if summary is not None:
             summary.write(compare=True)
+        report = _report(folder, out) if checked[0].run.options.report else None
     print_results(out, results, folder)
+    if report is not None:
+        out.print(f"report:  {report}", markup=False, soft_wrap=True)
     for name, problems in refused_cells.items():
         out.print(f"cell {name} was not made:", markup=False, soft_wrap=True)
         print_problems(problems)

@@ -21,7 +21,8 @@ from acestep_batch.problems import Refused
 from acestep_batch.run_folder import Command, open_cell
 from acestep_batch.seals import SEALS, broken_seals
 
-SHORT = ("model=embedded", "hw=cpu", "lint=off", "infer_step=2", "audio_duration=0.2", "manifest.path=songs.yaml")
+SHORT = ("model=embedded", "hw=cpu", "lint=off", "report=false", "infer_step=2", "audio_duration=0.2",
+         "manifest.path=songs.yaml")  # fmt: skip
 ROWS = [
     {"id": "a", "seed": 1},
     {"id": "b", "seed": 2, "lyrics": "one\u2028two\u0085three"},

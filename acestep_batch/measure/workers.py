@@ -55,7 +55,8 @@ class Workers:
 
     def submit(self, path: Path, asked_duration_s: float | None = None) -> Future[Measured]:
         """Measure a file that is whole; the future never raises but for its own cancellation."""
-        return self._threads.submit(self._measure, path, asked_duration_s)
+        own = path.absolute()  # a process keeps the directory that it was started in
+        return self._threads.submit(self._measure, own, asked_duration_s)
 
     def close(self, cancel: bool = False) -> None:
         """Wait for what was submitted, or with `cancel` for what has begun, then end the processes. May be repeated."""
