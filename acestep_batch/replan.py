@@ -61,10 +61,9 @@ def plan_again(
     so that a torn one is rendered in the same company and to the same bits.
     """
     old = {each.song.song_id: each for each in before}
-    songs = _with_old_names(songs, old)
     asked = {each.song.song_id for each in songs}
-    if is_part:
-        songs += [each for each in before if each.song.song_id not in asked]
+    beyond = [each for each in before if is_part and each.song.song_id not in asked]
+    songs = [*_with_old_names(songs, old, beyond), *beyond]
     now = {each.song.song_id: each for each in songs}
     todo: dict[str, str] = {}
     for each in (each for each in songs if each.song.song_id in asked):
@@ -110,10 +109,12 @@ def _moved(
     return {song_id: earlier for song_id, earlier in found.items() if earlier is not None and earlier != song_id}
 
 
-def _with_old_names(songs: Sequence[PlannedSong], old: Mapping[str, PlannedSong]) -> list[PlannedSong]:
+def _with_old_names(
+    songs: Sequence[PlannedSong], old: Mapping[str, PlannedSong], beyond: Sequence[PlannedSong]
+) -> list[PlannedSong]:
     """Songs that are asked for unchanged keep their files, whatever their places in the manifest are now.
 
-    New songs keep out of their way.
+    New songs keep out of their way, and out of that of songs ``beyond`` what is asked.
     """
     kept = {
         song_id: before.files
@@ -124,7 +125,8 @@ def _with_old_names(songs: Sequence[PlannedSong], old: Mapping[str, PlannedSong]
         and before.song.generation.output_path == each.song.generation.output_path
     }
     new = [each for each in songs if each.song.song_id not in kept]
-    names = unique_targets([*kept.values(), *(each.files for each in new)])[len(kept) :]
+    taken = [*kept.values(), *(each.files for each in beyond)]
+    names = unique_targets([*taken, *(each.files for each in new)])[len(taken) :]
     files = kept | {each.song.song_id: name for each, name in zip(new, names, strict=True)}
     return [replace(each, files=files[each.song.song_id]) for each in songs]
 
