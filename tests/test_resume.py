@@ -444,3 +444,36 @@ def test_a_damaged_version_is_in_the_way_only_where_it_may_be_meant(cli):
     code, _, err = cli(*SHORT, "guidance_scale=4", "resume=true")
     assert code == 2
     assert "run.json" in err
+
+
+def test_a_song_that_shares_audio_needs_no_record_beside_the_other(cli):
+    write_rows([{"id": "a", "seed": 1}, {"id": "b", "seed": 1}])
+    cli(*SHORT, "output.formats=[wav,flac]")
+    audio = RUN / "audio"
+    whole = json.loads((audio / "0002_b_1.flac.json").read_text(encoding="utf-8"))
+    for path in audio.glob("0002_b_1*"):
+        path.unlink()
+    (audio / "0001_a_1.wav.json").unlink()
+    (audio / "0001_a_1.flac.json").write_text("{}", encoding="utf-8")
+    code, out, _ = cli("resume", str(RUN))
+    assert (code, "1 song made, 0 failed, 1 done before" in out) == (0, True)
+    assert json.loads((audio / "0002_b_1.flac.json").read_text(encoding="utf-8")) == whole
+    _, out, _ = cli("verify", str(RUN), "--files-only")
+    assert "b, " not in out
+
+
+def test_a_song_within_the_limit_keeps_out_of_the_way_of_those_beyond_it(cli):
+    write_rows([{"id": "a", "seed": 1, "output_path": "x"}, {"id": "b", "seed": 2, "output_path": "y"}])
+    cli(*SHORT)
+    before = songs()
+    write_rows([{"id": "a", "seed": 1, "output_path": "y"}, {"id": "b", "seed": 2, "output_path": "y"}])
+    assert cli(*SHORT, "resume=true", "limit=1")[0] == 0
+    assert songs()["y.wav"] == before["y.wav"]
+    assert cli("verify", str(RUN), "--files-only")[0] == 0
+
+
+@pytest.mark.parametrize("words", ["shard=1/2,2/2", "resume=true,false"])
+def test_what_belongs_to_the_whole_command_cannot_be_swept(cli, words):
+    code, _, err = cli(*SHORT, "-m", words)
+    assert (code, "belongs to the whole command and cannot be swept" in err) == (2, True)
+    assert not Path("outputs").exists()
