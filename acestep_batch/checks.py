@@ -88,7 +88,7 @@ def check_run(folder: Path, cell: str = "") -> CheckedRun:
         plan = read_plan(folder)
     except Refused as refused:
         others = (each for each in refused.problems if Path(each.where).name != RUN_FILE)  # which has been told
-        run.findings += [Finding("", PLAN, each.message, RESUME) for each in others]
+        run.findings += [Finding("", PLAN, each.message, each.remedy or RESUME) for each in others]
         plan = None
         run.songs = [CheckedSong(song_id, None, each) for song_id, each in records.items() if each.get("identity")]
     else:
@@ -220,10 +220,11 @@ def _strays(folder: Path, songs: Sequence[CheckedSong]) -> Iterator[Finding]:
 
 
 def _summary(folder: Path, records: Sequence[Mapping[str, Any]], exact: bool) -> Iterator[Finding]:
-    remedy = "delete it and resume the run, which writes it again from the records"
+    again = "resume the run, which writes it again from the records"
+    remedy = f"delete it and {again}"
     try:
         for name, fault in stale_summaries(folder, records, exact).items():
-            yield Finding("", name, fault, remedy)
+            yield Finding("", name, fault, remedy if (folder / name).exists() else again)
     except BROKEN as error:
         yield Finding("", "summary.csv", f"cannot be made from the records ({one_line(error)})", remedy)
 

@@ -182,7 +182,9 @@ def _skip(checked: Preflight, opened: Opened, result: RunResult, write: Callable
             if before.pop(row.row.id, {}).get("error") != line["error"]:
                 write(line)
             result.count(line)
-    for row_id in before.keys() - {each.song.song_id for each in opened.work.plan}:
+    is_whole = checked.run.options.limit is None and not checked.stored
+    asked = before.keys() if is_whole else before.keys() & {row.row.id for row in checked.rows}
+    for row_id in asked - {each.song.song_id for each in opened.work.plan}:
         write(withdrawn_row(row_id))
 
 

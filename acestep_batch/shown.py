@@ -167,7 +167,7 @@ def _result_line(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def print_table(out: Console, header: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
-    """A table that keeps every row on one line: numbers whole, long names cut to what fits."""
+    """A table below its title, with every row on one line: numbers whole, long names cut to what fits."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -178,7 +178,9 @@ def print_table(out: Console, header: Sequence[str], lines: Sequence[Sequence[st
     for left, index in enumerate(sorted(names, key=lambda index: widths[index])):
         widths[index] = min(widths[index], max(8, room // (len(names) - left)))
         room -= widths[index]
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    if title is not None:
+        print_line(out, title)  # as a title of rich's, it would be wrapped to the width of the columns
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, width in zip(header, widths, strict=True):
         table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True, width=width)
     for line in lines:

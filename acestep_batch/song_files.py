@@ -46,8 +46,8 @@ def write_song(
     try:
         _check_place(target.folder, folder)
         files.extend(_write_files(outcome, rendered, target, output, engine))
-    except FileExistsError:
-        reason = "could not be written: a file of that name has appeared"
+    except FileExistsError as error:
+        reason = f"could not be written: {error.filename}: a file of that name has appeared"
         return replace(outcome, files=tuple(files), error=reason, is_unwritten=True)
     except Exception as error:
         log.exception("%s could not be written", outcome.song.song_id)

@@ -127,6 +127,15 @@ def test_a_comment_or_another_folder_makes_nothing_again(cli):
     assert "0 songs made, 0 failed, 3 done before" in cli("resume", "outputs/songs/best")[1]
 
 
+def test_from_another_directory_a_run_is_named_by_its_whole_path(cli, tmp_path, monkeypatch):
+    cli(*SHORT)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    out = cli("resume", f"../{RUN}")[1].splitlines()
+    assert out[0] == str(tmp_path / RUN)
+    assert f"summary: {tmp_path / RUN / 'summary.csv'}" in out
+
+
 def test_rows_that_come_and_go_leave_the_others_alone(cli):
     cli(*SHORT)
     before = songs()
@@ -149,6 +158,7 @@ def test_a_failed_song_is_tried_again(cli):
     code, out, _ = cli("resume", str(RUN))
     assert code == 1
     assert "1 failed" in out
+    assert f"{audio / 'taken'}: a file of that name has appeared" in " ".join(out.split())
     assert "kept in latents/" in " ".join(out.split())
     (audio / "taken").unlink()
     code, out, _ = cli("resume", str(RUN))
@@ -414,6 +424,16 @@ def test_a_row_that_is_skipped_is_recorded_once_and_taken_back_when_it_is_mended
     assert cli("resume", str(RUN))[0] == 0
     assert "y" not in set(pd.read_csv(RUN / "summary.csv")["row"])
     assert cli("verify", str(RUN), "--files-only")[0] == 0
+
+
+@pytest.mark.parametrize("words", [(*SHORT, "on_invalid=skip", "resume=true", "limit=1"),
+                                   ("resume", str(RUN), "--as-planned")])  # fmt: skip
+def test_a_row_that_is_skipped_stays_so_where_it_was_not_read_again(cli, words):
+    write_rows([{"id": "a", "seed": 1}, {"id": "x", "takes": 0}])
+    cli(*SHORT, "on_invalid=skip")
+    assert cli(*words)[0] == 0
+    assert [record["id"] for record in records()] == ["x", "a"]
+    assert list(pd.read_csv(RUN / "summary.csv")["id"]) == ["a", "x"]
 
 
 def test_a_sweep_is_the_same_however_it_is_typed(cli):
