@@ -59,6 +59,8 @@ class Preflight:
     """All rows, or the first few in a dry run."""
     counts: Counter[str] = field(default_factory=Counter)
     audio_s: float = 0.0
+    made_s: float = 0.0
+    """Seconds of audio that the run's folder holds already."""
     own_files: frozenset[Path] = frozenset()
     """Files of the run itself, where it goes on; they may exist."""
     stored: tuple[PlannedSong, ...] = ()
@@ -121,13 +123,16 @@ def preflight(
     rules = OutputRules(deepest / "audio", run.output.formats, formats_asked(run), run.output.allow_outside)
     state = Preflight(run, target, name, rules, [*target.problems, *output_problems(run, rules)])
     state.notes.extend(target.notes)
+    plan = stored or (read_plan(folder) if folder is not None and (folder / PLAN).exists() else ())
+    state.made_s = sum(
+        each.song.generation.audio_duration for each in plan if all(map(Path.exists, each.files.paths()))
+    )
     if stored:
         state.stored = tuple(stored)
         state.counts.update(rows=len(stored), songs=len(stored))
         state.audio_s = sum(each.song.generation.audio_duration for each in stored)
         return state
-    if folder is not None and (folder / PLAN).exists():
-        state.own_files = frozenset(path for each in read_plan(folder) for path in each.files.paths())
+    state.own_files = frozenset(path for each in plan for path in each.files.paths())
     checker = RowChecker(run, target, RowAdvice(token_counter(target.tokenizer)))
     reader = RowReader(path.parent if path is not None and not _is_folder(path) else path or Path())
     state.places = Places(reader.folder, Path(run.output.root))
@@ -224,9 +229,9 @@ def needed_bytes(run: Run, audio_s: float) -> int:
 
 
 def disk_problem(checked: Sequence[Preflight]) -> Problem | None:
-    """Why the disk cannot hold what all these runs will write; None where it can."""
-    needed = sum(needed_bytes(each.run, each.audio_s) for each in checked)
-    audio_h = sum(each.audio_s for each in checked) / 3600
+    """Why the disk cannot hold what all these runs will write beside what they hold; None where it can."""
+    missing_s = [max(0.0, each.audio_s - each.made_s) for each in checked]
+    needed = sum(needed_bytes(each.run, audio_s) for each, audio_s in zip(checked, missing_s, strict=True))
     try:
         free = free_bytes(Path(checked[0].run.output.root))
     except OSError as error:
@@ -235,6 +240,10 @@ def disk_problem(checked: Sequence[Preflight]) -> Problem | None:
         return None
     return Problem(
         "output.root",
-        f"{audio_h:.1f} h of audio need about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+        f"{sum(missing_s) / 3600:.2f} h of audio need about {_size(needed)}, {_size(free)} are free",
         "choose another folder with output.root=, or a smaller output.formats=",
     )
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"

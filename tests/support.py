@@ -119,9 +119,9 @@ def make_songs(rows: Sequence[Mapping[str, Any]], target: Target = CPU_TARGET, *
     return songs_of(found, run, target)
 
 
-def preflighted(run: Run, machine: Machine = BARE, keep_rows: bool = True) -> Preflight:
-    """A run checked completely, in silence."""
-    return preflight(run, machine, CPU_BUILD, data_folder("manifests"), lambda rows, _: rows, keep_rows)
+def preflighted(run: Run, machine: Machine = BARE, keep_rows: bool = True, **going_on: Any) -> Preflight:
+    """A run checked completely, in silence; one that goes on in its ``folder`` or with songs that are ``stored``."""
+    return preflight(run, machine, CPU_BUILD, data_folder("manifests"), lambda rows, _: rows, keep_rows, **going_on)
 
 
 def on(device: str, model: str = "v1", **changes: Any) -> Target:
