@@ -16,6 +16,7 @@ from acestep_batch.loras import lora_adapter, transformer_sizes
 from acestep_batch.parameter import shown
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem
+from acestep_batch.run_plan import PLAN
 from acestep_batch.schema import Hardware
 from acestep_batch.song_tasks import SOURCE_TASKS, length_s, task_name
 from acestep_batch.sources import WHOLE_FILE, SongSource, audio_facts, is_remote
@@ -130,11 +131,16 @@ class _Linker:
             return only_song(name, self._rows[name]).song_id
         if name in self.invalid:
             raise ValueError(f"its source {name} is a row with errors")
-        run = run_of(name, self._roots)
+        run = run_of(name, self._roots) or self._own_run(name)
         if run is None:
             where = f"in this manifest{', and no run of that folder' if '/' in name else ''}"
             raise ValueError(f"{shown(text)}: there is no row {shown(name)} {where}")
         return self._runs.setdefault(run[0], EarlierRun(run[0])).source(run[1])
+
+    def _own_run(self, name: str) -> tuple[Path, str] | None:
+        """The run whose folder the manifest lies in, as the record beside an audio file does: it names songs of it."""
+        folder = self.places.manifest.absolute()
+        return next(((each, name) for each in (folder, *folder.parents) if (each / PLAN).is_file()), None)
 
     @property
     def _roots(self) -> tuple[Path, ...]:

@@ -89,7 +89,8 @@ def print_dry_run(out: Console, checked: Sequence[Preflight]) -> None:
 
 def _planned(checked: Preflight) -> list[tuple[str, ...]]:
     from acestep_batch.parameter import RANDOM
-    from acestep_batch.songs import duration_s, seeds_of
+    from acestep_batch.song_tasks import SOURCE_TASKS, task_name
+    from acestep_batch.songs import duration_s, seed_pairs, seeds_of
 
     lines: list[tuple[str, ...]] = []
     for row in checked.rows:
@@ -97,9 +98,10 @@ def _planned(checked: Preflight) -> list[tuple[str, ...]]:
             continue
         values = row.settings.values
         is_random = values["actual_seeds"] == RANDOM
-        for seed in seeds_of(row.settings, row.row.id):
-            unknown = is_random and values["audio_duration"] == -1
-            length = "drawn" if unknown else f"{duration_s(row.settings, seed, checked.run.hw.max_duration_s):g} s"
+        unknown = "its source's" if task_name(values) in SOURCE_TASKS else ""
+        unknown = unknown or ("drawn" if is_random and values["audio_duration"] == -1 else "")
+        for seed, _ in seed_pairs(row.settings, seeds_of(row.settings, row.row.id)):
+            length = unknown or f"{duration_s(row.settings, seed, checked.run.hw.max_duration_s):g} s"
             preset = row.settings.preset or "+".join(checked.run.presets) or "-"
             lines.append((row.row.id, RANDOM if is_random else str(seed), length, str(values["infer_step"]),
                           values["scheduler_type"], f"{values['guidance_scale']:g}", preset))  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from sine_engine import SineEngine
 from support import CPU_TARGET, checked, plain_run, preflighted, written
-from task_rows import MAKE, folder, run  # noqa: F401
+from task_rows import MAKE, SHORT, folder, records, run  # noqa: F401
 
 from acestep_batch.cli import main
 from acestep_batch.engine.tasks import AudioSource, LatentSource
@@ -121,19 +121,20 @@ def test_a_row_of_several_songs_is_named_by_one_of_them(tmp_path):
     assert songs["y"].source.song_id == "make_5"
 
 
-def test_a_row_with_errors_fails_those_that_start_from_it_and_a_dry_run_finds_them_too(folder, capsys):  # noqa: F811
-    rows = [{**MAKE, "id": f"n{number}"} for number in range(30)]
+def test_a_row_with_errors_fails_those_that_start_from_it_and_a_dry_run_finds_them_too(tmp_path, render_rows):
+    rows = [{"id": f"n{number}", "audio_duration": 1} for number in range(21)]
     rows += [{"id": "late", **REPAINT, "src_audio_path": "@bad"}, {**MAKE, "id": "bad", "infer_step": 0}]
-    rows += [{"id": "fine", **REPAINT, "src_audio_path": "@n29"}, {"id": "two", **REPAINT, "src_audio_path": "@late"}]
-    for words in ((), ("dry_run=true",)):
-        assert run(*rows, words=words)[0] == 2
-        err = capsys.readouterr().err
-        assert "songs.json row 31, src_audio_path: its source bad is a row with errors" in err
-        assert "songs.json row 34, src_audio_path: its source late cannot be made" in err
-        assert "row 33" not in err
-    code, found = run(*rows, words=("on_invalid=skip",))
-    assert code == 1
-    assert [name for name, record in found.items() if record["status"] != "ok"] == ["late", "bad", "two"]
+    rows += [{"id": "fine", **REPAINT, "src_audio_path": "@n20"}, {"id": "two", **REPAINT, "src_audio_path": "@late"}]
+    path = written(tmp_path, "songs.json", json.dumps(rows))
+    for keep in (True, False):
+        found = preflighted(plain_run(lint="off", manifest={"path": str(path)}), keep_rows=keep)
+        says = [str(problem).partition(" -> ")[0] for problem in found.row_problems]
+        assert says[1:] == [
+            "songs.json row 22, src_audio_path: its source bad is a row with errors",
+            "songs.json row 25, src_audio_path: its source late cannot be made",
+        ]
+    result, _, _ = render_rows([*rows[20:]], "on_invalid=skip", "audio_duration=1")
+    assert [record["id"] for record in result.records if record["status"] != "ok"] == ["late", "bad", "two"]
 
 
 def test_a_dry_run_counts_the_audio_that_follows_from_sources(tmp_path):
@@ -208,8 +209,6 @@ def test_what_starts_from_an_edited_row_is_made_again(folder, capsys):  # noqa: 
     assert "changed: source" in out
     assert "1 song is done, 2 to make" in out
     assert main(("resume", "outputs/songs/v0001")) == 0
-    from task_rows import records
-
     after = records(Path("outputs/songs/v0001"))
     assert after["part"]["started_from"]["identity"] == after["make"]["identity"] != before["make"]["identity"]
     assert after["other"]["finished_at"] == before["other"]["finished_at"]
@@ -261,6 +260,9 @@ def test_a_song_of_an_earlier_run_is_a_source(folder, capsys):  # noqa: F811
     assert [found[name]["started_from"]["form"] for name in "abc"] == ["song audio", "song audio", "latents"]
     assert [found[name]["frames"] for name in "abc"] == [10, 10, 10]
     assert main(("verify", "outputs/second/v0001")) == 0
+    beside = Path("outputs/second/v0001", found["a"]["files"][0] + ".json")
+    assert main((*SHORT[:-1], f"manifest.path={beside}", "output.name=beside")) == 0
+    assert records(Path("outputs/beside/v0001"))["a"]["pcm_sha256"] == found["a"]["pcm_sha256"]
     (wave,) = Path("outputs/first/v0001/audio").glob("*.wav")
     song_of(wave)
     capsys.readouterr()

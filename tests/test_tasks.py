@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import CPU_TARGET, checked, make_songs, plain_run, written
-from task_rows import MAKE, folder, run  # noqa: F401
+from task_rows import MAKE, folder, records, run  # noqa: F401
 
 from acestep_batch.cli import main
 from acestep_batch.engine.tasks import Retake
@@ -17,7 +17,8 @@ from acestep_batch.schema import SONG, TASK_PARAMETERS
 from acestep_batch.song_tasks import retake_seed_of
 from acestep_batch.songs import audios_of
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "example_run"
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE, MANIFESTS = ROOT / "docs" / "example_run", ROOT / "manifests"
 
 
 def problems_of(tmp_path, *rows, **base):
@@ -162,5 +163,25 @@ def test_a_chain_of_tasks_runs_from_one_manifest_and_is_verified(folder, capsys)
     assert any("both sides" in note for note in found["longer"]["notes"])
     assert main(("verify", "outputs/songs/v0001")) == 0
     assert main(("inspect", "outputs/songs/v0001/" + found["words"]["files"][0], "--rerun")) == 0
+    beside = Path("outputs/songs/v0001", found["patch"]["files"][0] + ".json")
+    assert main(("model=embedded", "hw=cpu", "lint=off", f"manifest.path={beside}", "output.name=alone")) == 0
+    assert records(Path("outputs/alone/v0001"))["patch"]["pcm_sha256"] == found["patch"]["pcm_sha256"]
     assert main(("resume", "outputs/songs/v0001", "--explain")) == 0
     assert "6 songs are done, 0 to make" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["tasks", *sorted(f"tasks/{path.stem}" for path in MANIFESTS.glob("tasks/*.yaml"))])
+def test_the_examples_run_from_one_command(folder, name):  # noqa: F811
+    where = (
+        ("manifest=tasks",)
+        if name == "tasks"
+        else (f"manifest.path={MANIFESTS / name}.yaml", f"output.name={Path(name).name}")
+    )
+    words = ("model=embedded", "hw=cpu", *where)
+    assert main((*words, "lint=error", "dry_run=true")) == 0
+    assert main((*words, "lint=off", "infer_step=4")) == 0
+    made = records(Path("outputs", Path(name).name, "v0001"))
+    tasks = {record.get("task", "text2music") for record in made.values()}
+    expected = {"retake", "repaint", "extend", "edit", "audio2audio"} if name == "tasks" else {Path(name).name}
+    assert tasks == expected | {"text2music"}
+    assert {record["status"] for record in made.values()} == {"ok"}
