@@ -18,6 +18,7 @@ import yaml
 
 from acestep_batch.execute import run_records, sweep_records
 from acestep_batch.ledger import SEAL, latest, ledger_files, read_ledger
+from acestep_batch.loudness_copies import LoudnessCopy
 from acestep_batch.measurements import key_in, measurement_files, read_measurements
 from acestep_batch.outputs.audio_files import file_sha256
 from acestep_batch.outputs.plain_files import read_plain_file
@@ -99,9 +100,10 @@ def check_run(folder: Path, cell: str = "") -> CheckedRun:
             run.findings += list(check_song(song, folder))
         except BROKEN as error:
             run.findings.append(Finding(song.song_id, PLAN, f"cannot be used ({one_line(error)})", RESUME))
-    run.findings += _measurements(folder, run.songs)
+    copies: dict[str, str] = {}
+    run.findings += _measurements(folder, run.songs, copies)
     run.findings += _environments(folder, records)
-    run.findings += _strays(folder, run.songs)
+    run.findings += _strays(folder, run.songs, copies)
     if plan is None:
         run.findings += _summary_unknown(PLAN)
     else:
@@ -151,23 +153,37 @@ def _id_in(line: bytes) -> str:
     return match[1].decode("utf-8", "replace") if match else ""
 
 
-def _measurements(folder: Path, songs: Sequence[CheckedSong]) -> Iterator[Finding]:
-    """Damaged lines of what was measured, and songs that lack theirs though the run measures."""
+def _measurements(folder: Path, songs: Sequence[CheckedSong], copies: dict[str, str]) -> Iterator[Finding]:
+    """Damaged lines of what was measured, songs that lack theirs though the run measures, and copies at another
+    loudness that are not as they were written; the places of all copies are put into ``copies``, with their songs."""
     try:
         found = read_measurements(folder, fingerprints=False)
         yield from _lines(measurement_files(folder), {problem.where for problem in found.damaged}, RESUME)
     except OSError as error:
         yield Finding("", "measurements.jsonl", f"cannot be read ({error.strerror or error})", RESUME)
         return
-    if not _measures(folder):
-        return
+    measures = _measures(folder)
     for song in songs:
         try:
             key = None if song.record is None else key_in(song.record)
         except BROKEN:  # which is told of its record
             continue
-        if key is not None and key not in found.lines:
+        line = None if key is None else found.lines.get(key)
+        if key is not None and line is None and measures:
             yield Finding(song.song_id, "measurements.jsonl", "has no measurement of it", RESUME)
+        if line is not None and line.copy is not None and line.copy.path and line.copy.path not in copies:
+            copies[line.copy.path] = song.song_id
+            yield from _copy(folder, song.song_id, line.copy)
+
+
+def _copy(folder: Path, song_id: str, copy: LoudnessCopy) -> Iterator[Finding]:
+    try:
+        if file_sha256(folder / copy.path) != copy.file_sha256:
+            yield Finding(song_id, copy.path, CHANGED, "move it away, and resume the run")
+    except FileNotFoundError:
+        yield Finding(song_id, copy.path, "is missing", RESUME)
+    except OSError as error:
+        yield Finding(song_id, copy.path, f"cannot be read ({error.strerror or error})", RESUME)
 
 
 def _measures(folder: Path) -> bool:
@@ -207,12 +223,12 @@ def _environment_of(record: Mapping[str, Any]) -> tuple[str, str]:
     return str(environment.get("file")), str(environment.get("sha256"))
 
 
-def _strays(folder: Path, songs: Sequence[CheckedSong]) -> Iterator[Finding]:
+def _strays(folder: Path, songs: Sequence[CheckedSong], copies: Collection[str]) -> Iterator[Finding]:
     """Files among the audio that no record knows."""
     known = {
         folder / f"{entry['path']}{ending}" for song in songs for entry in song.entries for ending in ("", ".json")
     }
-    known.add(folder / "audio" / METADATA)
+    known |= {folder / "audio" / METADATA, *(folder / path for path in copies)}
     for path in sorted((folder / "audio").rglob("*")):
         if path.is_file() and path not in known:
             name = path.relative_to(folder).as_posix()

@@ -15,6 +15,7 @@ from acestep_batch.interrupts import Interrupts
 from acestep_batch.ledger import append_record, latest, read_ledger
 from acestep_batch.levels import steps
 from acestep_batch.lock import run_lock
+from acestep_batch.loudness_copies import is_whole
 from acestep_batch.measurements import (
     Joined,
     drop_damaged,
@@ -158,8 +159,14 @@ def _measuring(
         return
     drop_damaged(folder, measurement_files(folder) if shard is None else [folder / measurements_name(shard)])
     lines = read_measurements(folder, fingerprints=False).lines
-    known = {key for key, line in lines.items() if line.measurement is not None}
-    with measuring(folder, shard, known, stop.check) as found:
+    output = checked.run.output
+    target, ceiling = output.loudness_lufs, output.true_peak_ceiling_dbtp
+    known = {
+        key
+        for key, line in lines.items()
+        if line.measurement is not None and (target is None or is_whole(line.copy, folder, target, ceiling))
+    }
+    with measuring(folder, shard, output, known, stop.check) as found:
         for each in opened.work.plan:
             song_id = each.song.song_id
             is_mine = shard is None or (each.batch is not None and shard.takes(each.batch))
@@ -296,7 +303,12 @@ def sweep_records(folder: Path, *, compare: bool = True) -> list[Mapping[str, An
             ]
             shown = {**swept, **record, **({"files": files} if "files" in record else {})}
             found.append(Joined(shown, song.line))
-    return judged_records(found, compare=compare)
+    return [
+        {**record, "loudness_copy": f"{CELLS}/{record['cell']}/{copy}"}
+        if (copy := record.get("loudness_copy"))
+        else record
+        for record in judged_records(found, compare=compare)
+    ]
 
 
 def _log_preflight(checked: Preflight) -> None:

@@ -11,10 +11,11 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from acestep_batch.ledger import SEAL, sealed
+from acestep_batch.loudness_copies import FOLDER, LoudnessCopy
 from acestep_batch.measure.asked import key_match, tempo_error_percent
 from acestep_batch.measure.columns import COLUMNS, Measurement
 from acestep_batch.measure.flags import Quality, judged
@@ -46,6 +47,8 @@ class Line:
     error: str = ""
     is_unreadable: bool = False
     """The file itself is why there are no numbers; otherwise measuring it again may succeed."""
+    copy: LoudnessCopy | None = None
+    """None where none was asked for, or it could not be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,9 @@ def key_in(record: Mapping[str, Any]) -> Key | None:
     return None if file is None else (str(record["identity"]), str(file["pcm_sha256"]))
 
 
-def append_measurement(folder: Path, shard: Shard | None, song_id: str, key: Key, measured: Measured) -> None:
+def append_measurement(
+    folder: Path, shard: Shard | None, song_id: str, key: Key, measured: Measured, copy: LoudnessCopy | None = None
+) -> None:
     """Add a line; when this returns, it survives a power cut. Raises OSError."""
     line = {
         "id": song_id,
@@ -100,6 +105,7 @@ def append_measurement(folder: Path, shard: Shard | None, song_id: str, key: Key
         "fingerprint": base64.b64encode(measured.fingerprint).decode("ascii"),
         "error": measured.error,
         "is_unreadable": measured.is_unreadable,
+        "loudness_copy": None if copy is None else asdict(copy),
     }
     append_jsonl(folder / measurements_name(shard), sealed(line))
 
@@ -145,9 +151,10 @@ def _opened(text: bytes, fingerprints: bool) -> tuple[Key, Line] | None:
             return None
         measurement = None if found["measurement"] is None else _measurement(found["measurement"])
         fingerprint = base64.b64decode(found["fingerprint"], validate=True) if fingerprints else b""
+        copy = None if found["loudness_copy"] is None else _copy(found["loudness_copy"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    line = Line(measurement, fingerprint, found["error"], found["is_unreadable"])
+    line = Line(measurement, fingerprint, found["error"], found["is_unreadable"], copy)
     return (found["identity"], found["pcm_sha256"]), line
 
 
@@ -160,6 +167,20 @@ def _measurement(values: Mapping[str, Any]) -> Measurement:
         if isinstance(value, float | int) and not (math.isfinite(value) and abs(value) < 2**63):
             raise ValueError(column.name)
     return Measurement(**values)
+
+
+def _copy(values: Mapping[str, Any]) -> LoudnessCopy:
+    """Raises ValueError or TypeError for what is no copy, or one that lies elsewhere."""
+    copy = LoudnessCopy(**values)
+    numbers = [copy.target_lufs, copy.ceiling_dbtp, *([] if copy.gain_db is None else [copy.gain_db])]
+    if not all(isinstance(each, int | float) and abs(each) < 1e6 for each in numbers):
+        raise ValueError("a level is none")
+    parts = PurePosixPath(copy.path).parts
+    if "\0" in copy.path or ".." in parts or (parts and parts[:2] != ("audio", FOLDER)):
+        raise ValueError("the place is none of a copy")
+    if not isinstance(copy.file_sha256, str):
+        raise TypeError("the hash is none")
+    return copy
 
 
 def joined(records: Iterable[Mapping[str, Any]], lines: Mapping[Key, Line]) -> list[Joined]:
@@ -204,7 +225,9 @@ def _judged(song: Joined, nearest_song: str, similarity: float | None) -> dict[s
             "key_match": None if match is None else str(match),
             "nearest_song": nearest_song or None,
             "similarity": similarity,
+            "loudness_gain_db": None if line.copy is None else line.copy.gain_db,
         },
+        "loudness_copy": None if line.copy is None else line.copy.path or None,
         "quality": str(verdict.quality),
         "quality_reasons": list(verdict.reasons),
     }

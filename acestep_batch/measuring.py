@@ -16,9 +16,12 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
-from acestep_batch.measure.workers import Workers
+from acestep_batch.loudness_copies import LoudnessCopy, write_copy
+from acestep_batch.measure.workers import Measured, Workers
 from acestep_batch.measurements import Key, append_measurement, key_in, measured_file
+from acestep_batch.outputs.formats import audio_format
 from acestep_batch.problems import one_line
+from acestep_batch.schema import Output
 from acestep_batch.shard import Shard
 
 log = logging.getLogger("acestep_batch")
@@ -34,6 +37,7 @@ class _Wanted:
     song_id: str
     key: Key
     path: Path
+    format: str
     asked_duration_s: float | None
 
 
@@ -43,6 +47,7 @@ class Measuring:
 
     folder: Path
     shard: Shard | None
+    output: Output
     known: set[Key]
     """What is measured already, or is about to be."""
     _waiting: SimpleQueue[_Wanted | None] = field(default_factory=SimpleQueue)
@@ -57,7 +62,8 @@ class Measuring:
         self.known.add(key)
         asked = record.get("audio_duration")
         path = self.folder / str(file["path"])
-        self._waiting.put(_Wanted(str(record["id"]), key, path, None if asked is None else float(asked)))
+        asked_s = None if asked is None else float(asked)
+        self._waiting.put(_Wanted(str(record["id"]), key, path, str(file["format"]), asked_s))
         if self._thread is None:
             self._thread = Thread(target=self._measure, name="measurements", daemon=True)
             self._thread.start()
@@ -82,19 +88,34 @@ class Measuring:
             if measured.error:
                 log.warning("%s: %s", wanted.path, measured.error)
             try:
-                append_measurement(self.folder, self.shard, wanted.song_id, wanted.key, measured)
+                copy = self._copy(wanted, measured)
+                append_measurement(self.folder, self.shard, wanted.song_id, wanted.key, measured, copy)
             except OSError as error:  # a full disk: the records tell more about it than this can
                 log.warning("what was measured cannot be kept (%s); resume the run", one_line(error))
                 return
 
+    def _copy(self, wanted: _Wanted, measured: Measured) -> LoudnessCopy | None:
+        """The copy at the loudness that is asked for, where one is; what goes wrong is told, and resume tries again."""
+        target, found, output = self.output.loudness_lufs, measured.measurement, self.output
+        if target is None or found is None:
+            return None
+        encode = audio_format(wanted.format, output.wav_subtype)
+        try:
+            return write_copy(self.folder, wanted.path, found, target, output.true_peak_ceiling_dbtp, encode)
+        except Exception as error:
+            log.warning("%s: no copy at %g LUFS: %s", wanted.path, target, one_line(error))
+            return None
+
 
 @contextmanager
-def measuring(folder: Path, shard: Shard | None, known: set[Key], check: Callable[[], None]) -> Iterator[Measuring]:
+def measuring(
+    folder: Path, shard: Shard | None, output: Output, known: set[Key], check: Callable[[], None]
+) -> Iterator[Measuring]:
     """Measure what is added in the block; at its end all is, or where it ends by an exception, what has begun.
 
     ``check`` may raise, such as KeyboardInterrupt, where nobody wants to wait any longer.
     """
-    found = Measuring(folder, shard, known)
+    found = Measuring(folder, shard, output, known)
     try:
         yield found
         found.finish(check)

@@ -60,6 +60,9 @@ def output_problems(run: Run, rules: OutputRules) -> list[Problem]:
     """Why files cannot be written as the run says: their formats, their names, their folder."""
     output = run.output
     problems = _format_problems(output.formats, output)
+    if output.loudness_lufs is not None and not run.options.measure:
+        message = "needs what measure=false switches off"
+        problems.append(Problem("output.loudness_lufs", message, "drop one of the two"))
     for problem in (template_problem(output.template, TEMPLATE_FIELDS), check_writable(Path(output.root))):
         problems.extend([problem] if problem is not None else [])
     longest = output_target(None, "name", rules, where="output.root")

@@ -225,7 +225,8 @@ def needed_bytes(run: Run, audio_s: float) -> int:
         "flac": run.output.sample_rate * 2 * 3,
         **_BYTES_A_SECOND,
     }
-    return int(audio_s * sum(rates[name] for name in run.output.formats))
+    copies = 0 if run.output.loudness_lufs is None else max(rates[name] for name in run.output.formats)
+    return int(audio_s * (copies + sum(rates[name] for name in run.output.formats)))
 
 
 def disk_problem(checked: Sequence[Preflight]) -> Problem | None:

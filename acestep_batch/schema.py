@@ -271,6 +271,14 @@ class Output:
         "bool", False, "Keep every song's latents in latents/, 5.5 kB a second; tasks on it then need not encode its "
         "audio again.", "this product",
     )  # fmt: skip
+    loudness_lufs: float | None = declare(
+        "float", None, "Write a copy of each song at this loudness into audio/loudness/, such as -14; the song itself "
+        "stays as it is. Needs measure=true.", "this product", hard=Range(-60.0, -5.0), nullable=True, unit="LUFS",
+    )  # fmt: skip
+    true_peak_ceiling_dbtp: float = declare(
+        "float", -1.0, "The true peak that such a copy keeps below; a song that would pass it stays quieter.",
+        "EBU R 128", hard=Range(-20.0, 0.0), unit="dBTP",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from acestep_batch.loudness_copies import COPY_COLUMNS
 from acestep_batch.measure.asked import ASKED_COLUMNS
 from acestep_batch.measure.columns import COLUMNS, NEAREST_COLUMNS, Column
 from acestep_batch.measure.flags import VERDICT_COLUMNS
@@ -63,7 +64,7 @@ SONG_COLUMNS = tuple(
 )
 """The song's parameters as they were used."""
 
-MEASURED_COLUMNS = (*COLUMNS, *ASKED_COLUMNS, *NEAREST_COLUMNS)
+MEASURED_COLUMNS = (*COLUMNS, *ASKED_COLUMNS, *NEAREST_COLUMNS, *COPY_COLUMNS)
 """What was measured of the song's first lossless file, or else of its first."""
 
 SUMMARY_COLUMNS = (*RECORD_COLUMNS, *SONG_COLUMNS, *MEASURED_COLUMNS, *VERDICT_COLUMNS)

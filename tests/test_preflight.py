@@ -296,3 +296,9 @@ def test_the_watcher_sees_every_row_and_how_far_the_reading_is(tmp_path, monkeyp
     assert shares == sorted(shares)
     assert 0 < shares[0] < 0.5
     assert shares[-1] == pytest.approx(1.0, abs=0.1)
+
+
+def test_copies_at_another_loudness_need_measurements():
+    run = plain_run(output={"loudness_lufs": -14.0}, measure=False)
+    assert "measure=false" in " ".join(map(str, preflighted(run).problems))
+    assert not preflighted(plain_run(output={"loudness_lufs": -14.0})).problems
