@@ -212,7 +212,6 @@ def _written(job: Job, planned: PlannedSong, attempt: Attempt, outcome: Outcome,
         if planned.song.song_id in job.saved and not job.output.save_latents:
             drop_latents(job.folder, planned)
     elif written.is_unwritten and (kept := save_latents(job.folder, planned, attempt)) is not None:
-        return replace(
-            written, error=f"{written.error}; what was rendered is kept in {kept.parent.name}/, resume the run"
-        )
+        place = shown_path(kept.parent, job.folder)
+        return replace(written, error=f"{written.error}; what was rendered is kept in {place}/, resume the run")
     return written
