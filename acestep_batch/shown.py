@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import Problem
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ def print_problems(problems: Sequence[Problem], more: int = 0) -> None:
         print(f"... and {total - _PROBLEMS_SHOWN} more", file=sys.stderr)
     if total > 1:
         print(f"{total:,} problems", file=sys.stderr)
+
+
+def print_json(value: object) -> None:
+    """One JSON value on standard output, for scripts."""
+    print(json_text(value, indent=2))
 
 
 def print_refusal() -> None:
