@@ -446,6 +446,21 @@ def test_a_sweep_is_the_same_however_it_is_typed(cli):
     assert "cell 1/4: guidance_scale=5_seed=1" in cli("resume", str(RUN), "--as-planned")[1]
 
 
+@pytest.mark.parametrize(("typed", "again", "names"), [
+    ("seed=1,2", "seed=[2],[1]", ["seed=1", "seed=2"]),
+    ("bf16=true,false", "bf16=no,yes", ["bf16=false", "bf16=true"]),
+    ("preset=fast,[fast,rap]", "+preset=[fast, rap],[fast]", ["preset=[fast,rap]", "preset=fast"]),
+    ("guidance_scale=7.1234567,7.1234568", "guidance_scale=7.1234568,71234567e-7",
+     ["guidance_scale=7.1234567", "guidance_scale=7.1234568"]),
+    ("hw.batch_size=1,2", "hw.batch_size=2,1", ["hw.batch_size=1", "hw.batch_size=2"]),
+])  # fmt: skip
+def test_a_cell_follows_from_its_values_and_not_from_how_they_are_written(cli, typed, again, names):
+    common = ("-m", *SHORT, "limit=1")
+    assert cli(*common, typed)[0] == 0
+    assert "0 songs made, 0 failed, 2 done before" in cli(*common, again)[1]
+    assert sorted(path.name.rpartition("-")[0] for path in (RUN / "cells").iterdir()) == names
+
+
 def test_what_is_made_as_planned_must_be_as_it_was_planned(cli):
     write_rows([{"id": "a", "seed": 1}])
     cli(*SHORT)
