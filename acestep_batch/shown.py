@@ -175,7 +175,10 @@ def _result_line(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def print_table(out: Console, header: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
-    """A table below its title, with every row on one line: numbers whole, long names cut to what fits."""
+    """A table below its title, with every row on one line: numbers whole, long names cut to what fits.
+
+    Reasons alone take more lines, for what is cut off may be what was asked.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -190,7 +193,7 @@ def print_table(out: Console, header: Sequence[str], lines: Sequence[Sequence[st
         print_line(out, title)  # as a title of rich's, it would be wrapped to the width of the columns
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, width in zip(header, widths, strict=True):
-        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True, width=width)
+        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=name != "reason", width=width)
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))
     out.print(table)

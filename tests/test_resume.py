@@ -120,6 +120,15 @@ def test_an_edited_row_is_made_again_alone_and_its_old_files_are_kept(cli):
     assert json.loads((RUN / "manifest.jsonl").read_text(encoding="utf-8").splitlines()[1])["guidance_scale"] == 7
 
 
+def test_reasons_are_told_whole_in_a_narrow_terminal(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    cli(*SHORT)
+    write_rows([{**ROWS[0], "guidance_scale": 7, "omega_scale": 8, "min_guidance_scale": 2}, *ROWS[1:]])
+    out = cli("resume", str(RUN), "--explain")[1]
+    assert "changed: guidance_scale, min_guidance_scale, omega_scale" in " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= 40
+
+
 def test_a_comment_or_another_folder_makes_nothing_again(cli):
     cli(*SHORT)
     write_rows(ROWS, comment="my best songs")
