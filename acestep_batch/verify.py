@@ -69,7 +69,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--against")
     parser.add_argument("--files-only", action="store_true")
-    parser.add_argument("--json", dest="format", action="store_const", const="json")
+    parser.add_argument("--json", dest="format", action="store_const", const="json", default="table")
     parser.add_argument("--format", choices=("table", "json", "junit"), default="table")
     parser.add_argument("--help", "-h", action="store_true")
     flags = parser.parse_intermixed_args(words)

@@ -45,6 +45,7 @@ def test_the_demo_makes_four_songs_with_records_and_a_summary(cli):
     assert {path.name for path in folder.iterdir()} == {
         "audio", "config.yaml", "overrides.yaml", "manifest.jsonl", "environment.json", "records.jsonl", "run.log",
         "summary.csv", "summary.parquet", "run.json", "plan.jsonl", "seals.json", ".locks",
+        "measurements.jsonl", "report.html", "report_files", "playlist.m3u8",
     }  # fmt: skip
     table = pd.read_parquet(folder / "summary.parquet")
     assert list(table["id"]) == ["meena", "rainy_night", "horizon", "la_noche"]
@@ -83,7 +84,7 @@ def test_the_sidecar_tells_requested_from_effective_and_stands_in_the_tags(cli):
     short = ("model=embedded", "hw=cpu", "infer_step=4", "lint=off", "audio_duration=-1", "hw.max_duration_s=1")
     cli(*short, "limit=1", "output.formats=[wav,flac]")
     folder = Path("outputs/demo/v0001/audio")
-    assert len(list(folder.iterdir())) == 4
+    assert len(list(folder.iterdir())) == 5  # with metadata.csv
     for audio in (*folder.glob("*.wav"), *folder.glob("*.flac")):
         sidecar = json.loads(audio.with_name(f"{audio.name}.json").read_text(encoding="utf-8"))
         record = sidecar["record"]
