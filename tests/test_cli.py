@@ -84,7 +84,7 @@ def test_the_sidecar_tells_requested_from_effective_and_stands_in_the_tags(cli):
     short = ("model=embedded", "hw=cpu", "infer_step=4", "lint=off", "audio_duration=-1", "hw.max_duration_s=1")
     cli(*short, "report=false", "limit=1", "output.formats=[wav,flac]")
     folder = Path("outputs/demo/v0001/audio")
-    assert len(list(folder.iterdir())) == 5  # with metadata.csv
+    assert len(list(folder.iterdir())) == 4
     for audio in (*folder.glob("*.wav"), *folder.glob("*.flac")):
         sidecar = json.loads(audio.with_name(f"{audio.name}.json").read_text(encoding="utf-8"))
         record = sidecar["record"]
