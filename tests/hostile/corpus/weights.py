@@ -21,7 +21,7 @@ TRANSFORMER = "ace_step_transformer/diffusion_pytorch_model.safetensors"
 VOCODER = "music_vocoder/diffusion_pytorch_model.safetensors"
 TEXT = "umt5-base/model.safetensors"
 V1 = ("manifest.path=songs.json", "model=v1", "hw=cpu", "model.path={work}/checkpoint", "infer_step=1", "audio_duration=0.1",
-      "lint=off", "bf16=false")  # fmt: skip
+      "lint=off", "bf16=false", "measure=false", "report=false")  # fmt: skip
 
 
 class _Evil:
