@@ -13,7 +13,7 @@ from .cases import EDITED, SHORT, Case, Workspace
 from .children import Ended
 from .crew import Crew
 from .folders import differences, finished, unsound
-from .kills import Prepare, calls_of, changed
+from .kills import Prepare, changed
 from .report import Job, Size, Trial
 from .syscalls import Call, Do, why_not
 
@@ -45,18 +45,29 @@ def jobs(crew: Crew, seed: int, size: Size) -> Iterator[Job]:
             trials = partial(_trials, crew, seed, size, case, stays, broken.nothing)
             yield Job("L2", f"every mutating system call fails {when}, 6 errors: {case.name}", trials, skipped=reason)
     some = size.for_controls(CONTROLS)
-    for prepare, what in (
-        (broken.retries_syncs, "a writer that tries a failed fsync again"),
-        (broken.swallows_ledger_errors, "a ledger that says nothing when it cannot be written"),
+    for prepare, where, what in (
+        (broken.retries_syncs, "", "a writer that tries a failed fsync again"),
+        (broken.swallows_ledger_errors, "records.jsonl", "a ledger that says nothing when it cannot be written"),
     ):
-        trials = partial(_trials, crew, seed, some, SHORT, False, prepare)
+        trials = partial(_trials, crew, seed, some, SHORT, False, prepare, where)
         yield Job("L2", what, trials, is_control=True, skipped=reason)
 
 
-def _trials(crew: Crew, seed: int, size: Size, case: Case, stays: bool, prepare: Prepare) -> Iterator[Trial]:
-    (names,) = crew.map(calls_of, [case])
-    faults = [Fault(case, number, error, stays, prepare) for number in range(1, len(names) + 1) for error in ERRORS]
-    yield from crew.map(_refused, Random(seed).sample(faults, size.of(len(faults))))
+def _trials(
+    crew: Crew, seed: int, size: Size, case: Case, stays: bool, prepare: Prepare, where: str = ""
+) -> Iterator[Trial]:
+    """Faults drawn from those at calls that name ``where``."""
+    (calls,) = crew.map(_calls, [case])
+    numbers = [number for number, call in enumerate(calls, 1) if where in call]
+    faults = [Fault(case, number, error, stays, prepare) for number in numbers for error in ERRORS]
+    yield from crew.map(_refused, Random(seed).sample(faults, min(size.of(len(faults)), len(faults))))
+
+
+def _calls(space: Workspace, case: Case) -> list[str]:
+    """The case's mutating calls in words."""
+    space.unbroken(case)
+    space.reset(case)
+    return [str(call) for call in space.run(case, lambda call: Do.GO_ON).wait().calls]
 
 
 def _refused(space: Workspace, fault: Fault) -> Trial:
