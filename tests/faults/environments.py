@@ -46,7 +46,7 @@ class Shuffled:
 os.scandir = Shuffled
 os.listdir = lambda *path: random.sample(found := names(*path), len(found))
 """
-_HASHED_SEEDS = "import acestep_batch.plan as plan; plan.seed_of_id = lambda row: hash(row) % 2**32\n"
+_HASHED_SEEDS = "import acestep_batch.songs as songs; songs.seed_of_id = lambda row: hash(row) % 2**32\n"
 
 
 @dataclass(frozen=True, slots=True)

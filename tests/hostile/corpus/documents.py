@@ -195,9 +195,14 @@ def _json() -> Iterator[Case]:
     yield no("script", "[process.exit()]")
     for column in ("task", "lora_name_or_path", "audio2audio_enable"):
         value = {"task": "edit", "lora_name_or_path": "../../outside", "audio2audio_enable": True}[column]
-        yield no(f"other-{column}", json.dumps([{column: value}]), f"column {column}")
+        said = {"task": "src_audio_path", "audio2audio_enable": "ref_audio_input"}.get(column, column)
+        yield no(f"other-{column}", json.dumps([{column: value}]), f"row 1, {said}")
         if column != "audio2audio_enable":
-            yield no(f"other-{column}-as-a-list", json.dumps([{column: ["x" * 100_000]}]), f"column {column}")
+            yield no(
+                f"other-{column}-as-a-list",
+                json.dumps([{column: ["x" * 100_000]}]),
+                f"row 1, {'column ' * (column == 'task')}{column}",
+            )
     yield refused("json", "lines", {"songs.jsonl": '{"prompt": "a"}\n[]\n{"prompt"\n\xff\n' + "[" * 50_000}, "manifest.path=songs.jsonl",
                   *DRY, says=("row 2 (line 2)", "row 3 (line 3)", "row 4 (line 4)", "row 5 (line 5)"))  # fmt: skip
     yield refused(
