@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from acestep_batch.compose import Run, Settings
 from acestep_batch.engine.base import SETTINGS, SongRequest
 from acestep_batch.engine.v1.refusals import crash_reason
+from acestep_batch.families import foreign_values
+from acestep_batch.models import Family
 from acestep_batch.parameter import plain_number
 from acestep_batch.target import Target
+from acestep_batch.v15_songs import song_problems
 
 _REMEMBERED_LYRICS = 20_000
 
@@ -26,7 +30,8 @@ class Conflict:
 def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, ...]:
     """Everything that keeps a row with these settings from being rendered."""
     values = settings.values
-    found: list[Conflict] = []
+    foreign = foreign_values(values, sorted(settings.asked), target.family)
+    found = [Conflict(each.where, each.message, each.remedy) for each in foreign]
     longest_s, asked_s = run.hw.max_duration_s, values["audio_duration"]
     if asked_s > longest_s:
         asked, longest = plain_number(asked_s), plain_number(longest_s)
@@ -52,11 +57,24 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
                 f"choose 0 to {target.gpu_count - 1}",
             )
         )
+    if target.family is Family.V15:
+        return (*found, *_v15_conflicts(settings, target))
     given = {name: values[name] for name in SETTINGS if name not in ("seed", "audio_duration")}
     request = SongRequest(seed=0, audio_duration=asked_s if asked_s > 0 else longest_s, **given)
     if reason := crash_reason(request):
         found.append(Conflict("settings", reason, "change one of them; the reference implementation fails on this"))
     return tuple(found)
+
+
+def _v15_conflicts(settings: Settings, target: Target) -> Iterator[Conflict]:
+    if target.v15 is None:
+        return
+    if settings.values["planner"] == "auto" and target.planner_problems:
+        yield from (Conflict("planner", f"auto, but {each.message}", each.remedy) for each in target.planner_problems)
+        return
+    values, _ = target.effective(settings)
+    for problem in song_problems(values, target.v15.variant):
+        yield Conflict(problem.where, problem.message, problem.remedy)
 
 
 @lru_cache(_REMEMBERED_LYRICS)

@@ -26,7 +26,7 @@ _WHOLE: tuple[type, ...] = (int, NoneType)
 _NUMBER: tuple[type, ...] = (int, float, NoneType)
 _KINDS: Mapping[str, tuple[type, ...]] = {
     **{
-        name: {"int": _WHOLE, "float": _NUMBER, "bool": (bool, NoneType)}.get(each.kind, _PLAIN)
+        name: {"int": _WHOLE, "float": _NUMBER, "bool": (bool, NoneType), "floats": _LIST}.get(each.kind, _PLAIN)
         for name, each in SONG.items()
     },
     **dict.fromkeys(

@@ -48,7 +48,8 @@ def plain_number(number: float) -> str:
 class Parameter:
     """Name, type, default, ranges, meaning and source of one parameter, stated once where it is declared.
 
-    ``kind`` is one of ``float``, ``int``, ``bool``, ``str``, ``choice``, ``ints``, ``seeds``, ``choices``.
+    ``kind`` is one of ``float``, ``int``, ``bool``, ``str``, ``choice``, ``ints``, ``floats``, ``seeds``,
+    ``choices``.
     ``guide`` is the control guide's recommended range: outside of it is a lint warning, outside ``hard`` an error.
     """
 
@@ -63,6 +64,8 @@ class Parameter:
     nullable: bool = False
     unit: str = ""
     aliases: tuple[str, ...] = ()
+    only: str = ""
+    """The one family of models that reads it; empty where all do."""
 
     @property
     def allowed(self) -> str:
@@ -71,6 +74,7 @@ class Parameter:
             "bool": "true or false",
             "str": "text",
             "ints": f"a list of whole numbers, each {self.hard}, as [1, 2, 3] or 1;2;3",
+            "floats": f"a list of numbers, each {self.hard}, as [1, 0.5, 0.25] or 1;0.5;0.25",
             "seeds": f"a whole number {self.hard}, a list of them, or {RANDOM}",
             "choice": ", ".join(self.choices),
             "choices": "one or several of " + ", ".join(self.choices),
@@ -165,6 +169,14 @@ def _ints(parameter: Parameter, raw: object) -> tuple[int, ...]:
     return numbers
 
 
+def _floats(parameter: Parameter, raw: object) -> tuple[float, ...]:
+    numbers = tuple(reading.number(item) for item in reading.items(raw))
+    for number in numbers:
+        if parameter.hard is not None and number not in parameter.hard:
+            raise ValueError(f"holds {number:g}, which is outside the allowed range")
+    return numbers
+
+
 def _seeds(parameter: Parameter, raw: object) -> tuple[int, ...] | str:
     if isinstance(raw, str) and raw.strip().lower() == RANDOM:
         return RANDOM
@@ -188,6 +200,7 @@ _PARSERS: Mapping[str, Any] = {
     "str": _str,
     "choice": _choice,
     "ints": _ints,
+    "floats": _floats,
     "seeds": _seeds,
     "choices": _choices,
 }
@@ -205,9 +218,10 @@ def declare(
     nullable: bool = False,
     unit: str = "",
     aliases: tuple[str, ...] = (),
+    only: str = "",
 ) -> Any:
     """A dataclass field that carries its own Parameter (all but the name, which is the field's)."""
-    parameter = Parameter("", kind, default, meaning, source, hard, guide, choices, nullable, unit, aliases)
+    parameter = Parameter("", kind, default, meaning, source, hard, guide, choices, nullable, unit, aliases, only)
     return field(default=default, metadata={"parameter": parameter})
 
 

@@ -12,16 +12,20 @@ from acestep_batch.advice import RowAdvice
 from acestep_batch.compose import Run, Settings, row_settings, settings_below
 from acestep_batch.conflicts import Conflict, conflicts, lyric_conflicts
 from acestep_batch.engine.base import SETTINGS, SongRequest
+from acestep_batch.engine.v15.song import V15Song
+from acestep_batch.families import foreign_preset
 from acestep_batch.layers import EMPTY
 from acestep_batch.lint import Advice
 from acestep_batch.manifest import Row, RowReader
 from acestep_batch.manifest_rows import RawManifest
+from acestep_batch.models import Family
 from acestep_batch.parameter import RANDOM
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.room import memory_advice
-from acestep_batch.schema import Generation
+from acestep_batch.schema import LONGEST_S, SONG_OF, Generation
 from acestep_batch.seeds import drawn_duration_s, seed_of_id, take_seeds
 from acestep_batch.target import Target
+from acestep_batch.v15_songs import known_length_s, song_notes, v15_song
 
 _PER_SONG = frozenset({"prompt", "lyrics", "actual_seeds", "output_path"})
 _PRESETS = frozenset({"preset", "preset_file"})
@@ -60,15 +64,29 @@ class Song:
     requested: Mapping[str, Any]
     """The settings before seed, length and device were decided."""
     notes: tuple[str, ...] = ()
+    family: Family = Family.V1
+    """Whose parameters count; the others have their defaults."""
+
+    @property
+    def longest_s(self) -> float:
+        """Its length in seconds; where its planner decides, the longest that it may choose."""
+        length = self.generation.audio_duration
+        return length if length > 0 else float(self.generation.lm_max_duration or LONGEST_S)
+
+    def values(self) -> dict[str, Any]:
+        """Every parameter by name."""
+        return {each.name: getattr(self.generation, each.name) for each in fields(Generation)}
 
     def template_values(self, run_name: str) -> dict[str, object]:
         """What the fields of ``output.template`` stand for."""
         own = {"index": self.index, "id": self.id, "seed": self.seed, "take": self.take, "preset": self.preset}
-        known = {each.name: getattr(self.generation, each.name) for each in fields(Generation)} | own
+        known = self.values() | own
         return {name: run_name if name == "name" else known[name] for name in TEMPLATE_FIELDS}
 
-    def request(self) -> SongRequest:
-        """The song as the engine sees it."""
+    def request(self) -> SongRequest | V15Song:
+        """The song as the engine of its family sees it."""
+        if self.family is Family.V15:
+            return v15_song(self.values(), self.seed)
         values = {name: getattr(self.generation, name) for name in SETTINGS if name != "seed"}
         return SongRequest(seed=self.seed, **values)
 
@@ -108,8 +126,10 @@ class RowChecker:
         if row.problems:
             found = tuple(each for each in found if each.key in row.values)  # the others may follow from what is wrong
             return CheckedRow(row, settings, (*row.problems, *_row_problems(row, found)))
-        advice = (*advised, *self.advice.of_texts(settings)) if self.run.options.lint != "off" else ()
-        if self.target.checkpoint is not None and not self.target.problems:
+        advice = advised
+        if self.target.family is Family.V1 and self.run.options.lint != "off":
+            advice = (*advice, *self.advice.of_texts(settings))
+        if self.target.v15 is None and self.target.checkpoint is not None and not self.target.problems:
             advice = (*advice, *self._memory_advice(settings))
         problems = _row_problems(row, found) if found else ()
         if self.run.options.lint == "error":
@@ -133,6 +153,11 @@ class RowChecker:
                 raise refuse(
                     "", f"names {preset} while presets are swept, which it would replace", "drop it or the sweep"
                 )
+            named = preset or (self.defaults.preset if self.defaults is not None else None)
+            if named is not None:
+                values = self.run.layers.load_preset(named)
+                if problems := foreign_preset(named, values, self.target.family):
+                    raise Refused([Problem("", each.message, each.remedy) for each in problems])
             self._below[preset] = settings_below(self.run.layers, self.defaults, preset)
         return self._below[preset]
 
@@ -147,9 +172,14 @@ class RowChecker:
             if len(self._seen) > 10_000:
                 self._seen.clear()
             advised: tuple[Advice, ...] = ()
-            if self.run.options.lint != "off":
+            found = conflicts(settings, self.run, self.target)
+            if self.target.v15 is not None and not found:
+                values, _ = self.target.effective(settings)
+                ignored = song_notes(values, self.target.v15.variant)
+                advised = tuple(Advice("ignored", *each, note=True) for each in ignored)
+            elif self.target.family is Family.V1 and self.run.options.lint != "off":
                 advised = self.advice.of_settings(settings, self.run.hw, self.target.model)
-            seen = self._seen[key] = (conflicts(settings, self.run, self.target), advised)
+            seen = self._seen[key] = (found, advised)
         return seen
 
 
@@ -226,8 +256,11 @@ def songs_of(
             values = effective | {
                 "actual_seeds": (seed,),
                 "takes": 1,
-                "audio_duration": duration_s(checked.settings, seed, run.hw.max_duration_s),
             }
+            if target.family is Family.V15:
+                values["audio_duration"] = known_length_s(values, seed)
+            else:
+                values["audio_duration"] = duration_s(checked.settings, seed, run.hw.max_duration_s)
             songs.append(
                 Song(
                     index=len(songs) + 1,
@@ -239,8 +272,9 @@ def songs_of(
                     seed=seed,
                     preset=preset,
                     generation=Generation(**values),
-                    requested=checked.settings.values,
+                    requested={name: checked.settings.values[name] for name in SONG_OF[target.family]},
                     notes=notes,
+                    family=target.family,
                 )
             )
     return songs

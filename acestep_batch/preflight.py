@@ -13,6 +13,7 @@ from acestep_batch.hardware import Machine, TorchBuild
 from acestep_batch.manifest import COLUMNS, RowReader
 from acestep_batch.manifest_files import open_manifest
 from acestep_batch.manifest_rows import Place, RawManifest, RawRow
+from acestep_batch.models import Family
 from acestep_batch.outputs.audio_files import encoder_failure
 from acestep_batch.outputs.folders import check_writable, free_bytes, run_folder
 from acestep_batch.outputs.formats import audio_format, format_problems
@@ -120,7 +121,7 @@ def preflight(
     if stored:
         state.stored = tuple(stored)
         state.counts.update(rows=len(stored), songs=len(stored))
-        state.audio_s = sum(each.song.generation.audio_duration for each in stored)
+        state.audio_s = sum(each.song.longest_s for each in stored)
         return state
     if folder is not None and (folder / PLAN).exists():
         state.own_files = frozenset(path for each in read_plan(folder) for path in each.files.paths())
@@ -168,7 +169,8 @@ def _take_in(state: Preflight, checked: CheckedRow, keep: bool) -> None:
     if settings is not None and not problems:
         audios = audios_of(settings)
         state.counts["songs"] += audios
-        if settings.values["audio_duration"] == -1 and settings.values["actual_seeds"] != RANDOM:
+        is_drawn = settings.values["audio_duration"] == -1 and state.target.family is Family.V1
+        if is_drawn and settings.values["actual_seeds"] != RANDOM:
             seeds = seeds_of(settings, checked.row.id)
             state.audio_s += sum(duration_s(settings, seed, state.run.hw.max_duration_s) for seed in seeds)
         else:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from acestep_batch.engine.base import RenderedSong
+from acestep_batch.models import Family
 from acestep_batch.outputs.publish import AudioFile
 from acestep_batch.plan import CheckedRow, Song
 from acestep_batch.run_plan import PlannedSong
-from acestep_batch.schema import Generation
+from acestep_batch.schema import SONG_OF
 
 RECORD_VERSION = 1
+_TEXTS = ("prompt", "lyrics", "plan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ class Outcome:
 
 
 def manifest_row(song: Song) -> dict[str, Any]:
-    """Every parameter as it is used, as one row of a manifest: it renders the same song."""
-    values = {each.name: _plain(getattr(song.generation, each.name)) for each in fields(Generation)}
+    """Every parameter that its family reads, as it is used, as one row of a manifest: it renders the same song."""
+    values = {name: _plain(value) for name, value in song.values().items() if name in SONG_OF[song.family]}
     if values["output_path"] is not None:
         values["output_path"] = PureWindowsPath(values["output_path"]).name  # rendering again must not need that folder
     return {"id": song.song_id, **values}
@@ -75,14 +77,14 @@ def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any]
             "record_version": RECORD_VERSION,
             "identity": outcome.identity,
             "model": outcome.label,
+            **_family(song),
             "row": song.id,
             "take": song.take,
             "takes": song.takes,
             "preset": song.preset,
-            "requested": {
-                name: _plain(value) for name, value in song.requested.items() if name not in ("prompt", "lyrics")
-            },
+            "requested": {name: _plain(value) for name, value in song.requested.items() if name not in _TEXTS},
             "derived_seeds": {"song": song.seed},
+            **(rendered.planned or {}),
             "notes": [*song.notes, *rendered.notes],
             "engine": dict(engine),
             "frames": rendered.frames,
@@ -135,6 +137,7 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
         "status": outcome.status,
         "error": outcome.error,
         "model": outcome.label,
+        **_family(song),
         "preset": song.preset,
         "duration_s": None if rendered is None else round(rendered.audio.shape[1] / rendered.sample_rate, 6),
         "frames": None if rendered is None else rendered.frames,
@@ -154,9 +157,25 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
         "file_sha256": files[0]["file_sha256"] if files else "",
         "clipped_samples": outcome.files[0].audio.clipped_samples if files else None,
         "notes": [*song.notes, *(rendered.notes if rendered is not None else ())],
+        **_planned_columns(rendered),
         **_maker(),
         **row,
     }
+
+
+def _family(song: Song) -> dict[str, str]:
+    """Records without it are of v1."""
+    return {} if song.family is Family.V1 else {"family": str(song.family)}
+
+
+def _planned_columns(rendered: RenderedSong | None) -> dict[str, Any]:
+    """What was planned, but for the audio codes and the words before them, which stand in the record of each file."""
+    if rendered is None or rendered.planned is None:
+        return {}
+    plan = dict(rendered.planned["plan"])
+    codes = plan.pop("audio_codes")
+    kept = {name: value for name, value in plan.items() if name not in ("thought", "notes")}
+    return {f"planned_{name}": value for name, value in kept.items()} | {"planned_codes": len(codes or ())}
 
 
 def shared_line(record: Mapping[str, Any], twin: PlannedSong) -> dict[str, Any]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from acestep_batch.engine.checkpoint import LYRIC_VOCAB
+from acestep_batch.engine.v15.orchestration import Plan
+from acestep_batch.models import Family
 from acestep_batch.outputs.formats import ALL_FORMATS, AudioFormat
+from acestep_batch.outputs.records import json_text
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem, Refused, one_line, refuse
-from acestep_batch.schema import PARAMETERS, SONG, Generation
+from acestep_batch.schema import FROM_RECORD, PARAMETERS, SONG, Generation, reads
 
 _REMEDY = "take the record from a copy of the run"
 _ROUNDED_S = 1.0
@@ -40,6 +43,18 @@ class Recorded:
     encoder: str | None
     """Which library wrote the file."""
     pcm_sha256: str
+    plan: Mapping[str, Any] | None = None
+    """Of a song that was planned: what it was rendered from."""
+    planner: Mapping[str, Any] | None = None
+    """Who planned it; None where a record had the plan already."""
+
+    @property
+    def replay(self) -> Song:
+        """The song as it is made again: from its plan, where it has one."""
+        if self.plan is None:
+            return self.song
+        generation = replace(self.song.generation, planner=FROM_RECORD, plan=json_text(dict(self.plan)))
+        return replace(self.song, generation=generation)
 
 
 def recorded_song(sidecar: Mapping[str, Any], where: str) -> Recorded:
@@ -54,7 +69,7 @@ def recorded_song(sidecar: Mapping[str, Any], where: str) -> Recorded:
         engine, file = dict(record["engine"]), dict(record["file"])
         kind = (str(file["format"]), str(file["subtype"]))
         encoding = next(each for each in ALL_FORMATS if (each.name, each.subtype) == kind)
-        if song.generation.audio_duration > float(record["duration_s"]) + _ROUNDED_S:
+        if record.get("plan") is None and song.generation.audio_duration > float(record["duration_s"]) + _ROUNDED_S:
             raise ValueError(
                 f"audio_duration is {song.generation.audio_duration:g} s, of a song of {record['duration_s']} s"
             )
@@ -74,6 +89,8 @@ def recorded_song(sidecar: Mapping[str, Any], where: str) -> Recorded:
             encoding=encoding,
             encoder=file.get("encoder"),
             pcm_sha256=str(file["pcm_sha256"]),
+            plan=None if record.get("plan") is None else Plan.from_record(record["plan"], where).to_record(),
+            planner=None if record.get("planner") is None else dict(record["planner"]),
         )
     except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
         raise refuse(where, f"is no record of a song ({one_line(error)})", _REMEDY) from error
@@ -96,7 +113,11 @@ def song_of_row(row: Mapping[str, Any], where: str) -> Song:
     """
     values: dict[str, Any] = {}
     problems = []
+    family = _family(row)
     for name, parameter in SONG.items():
+        if not reads(family, parameter):
+            values[name] = parameter.default
+            continue
         try:
             values[name] = parameter.parse(row[name])
         except KeyError:
@@ -110,4 +131,10 @@ def song_of_row(row: Mapping[str, Any], where: str) -> Song:
         raise Refused(problems)
     song_id = str(row.get("id", ""))
     (seed,) = values["actual_seeds"]
-    return Song(0, song_id, song_id, where, 1, 1, seed, None, Generation(**values), {})
+    return Song(0, song_id, song_id, where, 1, 1, seed, None, Generation(**values), {}, family=family)
+
+
+def _family(row: Mapping[str, Any]) -> Family:
+    """Of a file's record, or of a line of the ledger."""
+    record = row.get("record")
+    return Family(str((record if isinstance(record, Mapping) else row).get("family", Family.V1)))

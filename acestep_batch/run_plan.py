@@ -10,6 +10,7 @@ from pathlib import Path, PureWindowsPath
 from types import NoneType
 from typing import Any
 
+from acestep_batch.models import Family
 from acestep_batch.outputs.formats import FORMAT_NAMES
 from acestep_batch.outputs.names import safe_name
 from acestep_batch.outputs.output_path import OutputTarget
@@ -19,7 +20,7 @@ from acestep_batch.parameter import shown
 from acestep_batch.plan import Song
 from acestep_batch.problems import one_line, refuse
 from acestep_batch.run_folder import read_run_file
-from acestep_batch.schema import SONG, Generation
+from acestep_batch.schema import SONG, SONG_OF, Generation
 
 PLAN = "plan.jsonl"
 AUDIO = "audio"
@@ -54,10 +55,11 @@ def plan_text(plan: Iterable[PlannedSong], folder: Path) -> str:
 
 
 def _line(planned: PlannedSong, folder: Path) -> dict[str, Any]:
-    files = planned.files
+    files, own = planned.files, SONG_OF[planned.song.family]
+    generation = {name: value for name, value in planned.song.values().items() if name in own}
     inside = files.folder.is_relative_to(folder)
     return {
-        "song": asdict(planned.song),
+        "song": {**asdict(planned.song), "generation": generation},
         "folder": files.folder.relative_to(folder).as_posix() if inside else str(files.folder),
         "stem": files.stem,
         "formats": list(files.formats),
@@ -101,7 +103,12 @@ def _planned(line: Mapping[str, Any], folder: Path, may_leave: bool) -> PlannedS
     """
     values = dict(line["song"])
     generation = {name: SONG[name].parse(value) for name, value in values["generation"].items()}
-    song = Song(**{**values, "generation": Generation(**generation), "notes": tuple(map(_text, values["notes"]))})
+    typed = {
+        "generation": Generation(**generation),
+        "notes": tuple(map(_text, values["notes"])),
+        "family": Family(values.get("family", Family.V1)),
+    }
+    song = Song(**{**values, **typed})
     for name, kind in _SONG_TYPES.items():
         if type(getattr(song, name)) not in kind:
             raise ValueError(f"song.{name} is {shown(getattr(song, name))}")

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from acestep_batch.batches import micro_batches
-from acestep_batch.engine.load import model_files
-from acestep_batch.identity import identity_of, sound_facts
+from acestep_batch.engine.load import model_files, planner_files
+from acestep_batch.identity import identity_of, needs_planner, sound_facts
 from acestep_batch.ledger import latest, ledger_files, read_ledger
 from acestep_batch.lock import LOCKS, held, is_alone
 from acestep_batch.outputs.atomic import write_text
@@ -130,10 +130,12 @@ def planned_songs(checked: Preflight, folder: Path, seeds: Mapping[str, tuple[in
     else:
         songs = songs_of(checked.rows, run, target, seeds)
         places = audio_targets(songs, checked, folder)
-    weights = model_files(target.checkpoint, target.lyric_vocab)
+    weights = model_files(target.checkpoint, target.lyric_vocab, target.v15)
+    planners = planner_files(target.v15) if any(map(needs_planner, songs)) and target.v15 is not None else {}
     found = []
     for song, place in zip(songs, places, strict=True):
-        facts = sound_facts(song, run.output.sample_rate, weights)
+        own = weights | planners if needs_planner(song) else weights
+        facts = sound_facts(song, run.output.sample_rate, own)
         found.append(PlannedSong(song, place, facts, identity_of(facts)))
     return found
 

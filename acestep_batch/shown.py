@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acestep_batch.models import Family
 from acestep_batch.problems import Problem
 
 if TYPE_CHECKING:
@@ -98,11 +99,14 @@ def _planned(checked: Preflight) -> list[tuple[str, ...]]:
         values = row.settings.values
         is_random = values["actual_seeds"] == RANDOM
         for seed in seeds_of(row.settings, row.row.id):
-            unknown = is_random and values["audio_duration"] == -1
-            length = "drawn" if unknown else f"{duration_s(row.settings, seed, checked.run.hw.max_duration_s):g} s"
+            is_v15 = checked.target.family is Family.V15
+            length = "planned" if is_v15 else "drawn"
+            if values["audio_duration"] != -1 or not (is_random or is_v15):
+                length = f"{duration_s(row.settings, seed, checked.run.hw.max_duration_s):g} s"
             preset = row.settings.preset or "+".join(checked.run.presets) or "-"
             lines.append((row.row.id, RANDOM if is_random else str(seed), length, str(values["infer_step"]),
-                          values["scheduler_type"], f"{values['guidance_scale']:g}", preset))  # fmt: skip
+                          values["infer_method" if is_v15 else "scheduler_type"],
+                          f"{values['guidance_scale']:g}", preset))  # fmt: skip
             if len(lines) == 20:
                 return lines
     return lines

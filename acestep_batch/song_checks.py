@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from acestep_batch.identity import changed_facts, identity_of
+from acestep_batch.models import Family
 from acestep_batch.outputs.audio_files import decoded, file_sha256
 from acestep_batch.outputs.formats import is_lossy
 from acestep_batch.outputs.plain_files import read_plain_file
@@ -17,7 +18,7 @@ from acestep_batch.problems import Problem, Refused, one_line
 from acestep_batch.record import OVERLAPPED
 from acestep_batch.recorded import Recorded, recorded_song
 from acestep_batch.run_plan import PlannedSong
-from acestep_batch.schema import SONG
+from acestep_batch.schema import SONG_OF
 
 RESUME = "resume the run"
 CHANGED = "is not as it was written"
@@ -160,7 +161,8 @@ def _contradictions(
 ) -> Iterator[str]:
     """What the record beside a file says otherwise than the ledger and the plan."""
     own, file = sidecar["record"], sidecar["record"]["file"]
-    expected = {name: record[name] for name in ("id", *SONG)}
+    family = Family(str(record.get("family", Family.V1)))
+    expected = {name: record[name] for name in ("id", *SONG_OF[family])}
     if OVERLAPPED in record["rungs"]:
         expected["overlapped_decode"] = True
     yield from (name for name, value in expected.items() if sidecar.get(name) != value)

@@ -30,6 +30,7 @@ _RUNS = re.compile(
 )
 SUMMARY = ("summary.csv", "summary.parquet")
 """The files of a summary."""
+_NUMBERS = ("actual_seeds", "oss_steps", "timesteps")
 _OFTEN = 0.05
 """The largest share of a run's time that rewriting its summary may take."""
 
@@ -37,6 +38,7 @@ _OFTEN = 0.05
 _KINDS = {"int": "Int64", "float": "Float64", "bool": "boolean"}
 _TYPES = {name: _KINDS[parameter.kind] for name, parameter in SONG.items() if parameter.kind in _KINDS}
 _TYPES |= dict.fromkeys(("index", "take", "seed", "frames", "model_calls", "micro_batch", "clipped_samples"), "Int64")
+_TYPES |= dict.fromkeys(("planned_bpm", "planned_codes"), "Int64") | {"planned_duration_s": "Float64"}
 _TYPES |= dict.fromkeys(("peak_memory_bytes", "peak_process_bytes"), "Int64")
 _TYPES |= dict.fromkeys(("duration_s", "seconds", "text_s", "diffusion_s", "decode_s"), "Float64")
 
@@ -51,7 +53,7 @@ def summary_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record without what only programs read."""
     return {
-        name: " ".join(map(str, value)) if name in ("actual_seeds", "oss_steps") else "; ".join(map(str, value))
+        name: " ".join(map(str, value)) if name in _NUMBERS else "; ".join(map(str, value))
         if name in _LISTS else value
         for name, value in record.items() if name not in ("audio", "environment")
     }  # fmt: skip

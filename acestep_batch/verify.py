@@ -19,10 +19,11 @@ from acestep_batch.junit import junit_text
 from acestep_batch.plan import Song
 from acestep_batch.problems import refuse, visible
 from acestep_batch.progress import RunConsole, RunProgress, run_progress
-from acestep_batch.rerender import WeightsPlace, one_at_a_time
+from acestep_batch.rerender import one_at_a_time
 from acestep_batch.shown import print_line, print_table
 from acestep_batch.verdicts import Report, SongVerdict
 from acestep_batch.verification import Means, checked_report, verify_companies
+from acestep_batch.weights_place import WeightsPlace
 from acestep_batch.words import parse_words
 
 HELP = """\
@@ -135,7 +136,7 @@ def means(load: Callable[[EngineKey], Engine], check: Callable[[], None]) -> Mea
     err = RunConsole(stderr=True, highlight=False)
 
     def say(key: EngineKey) -> None:
-        err.print(f"loading {key.model} on {key.device} in {'bfloat16' if key.bf16 else 'float32'}")
+        err.print(f"loading {key.model} on {key.device} in {key.dtype}")
 
     def watch(songs: Sequence[Song]) -> AbstractContextManager[RunProgress]:
         return run_progress(err, songs)

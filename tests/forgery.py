@@ -45,7 +45,7 @@ def forge(folder: Path, song_id: str, change: Callable[[dict[str, Any]], None] =
             beside = path.with_name(f"{path.name}.json")
             sidecar = json.loads(beside.read_text(encoding="utf-8"))
             change(sidecar)
-            heard = {name: sidecar[name] for name in SONG}
+            heard = {name: sidecar[name] for name in SONG if name in sidecar}
             own["facts"] |= {name: value for name, value in heard.items() if name in own["facts"]}
             own["song"]["generation"] |= heard
             own["identity"] = identity_of(own["facts"])

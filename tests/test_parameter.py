@@ -29,6 +29,16 @@ HARD = {
     "guidance_scale_text": ((0.0, 100.0), (-1e-9, 100.1)),
     "guidance_scale_lyric": ((0.0, 100.0), (-1e-9, 100.1)),
     "device_id": ((0, 1023), (-1, 1024)),
+    "bpm": ((30, 300), (29, 301)),
+    "shift": ((1e-9, 1000.0), (0.0, -1.0)),
+    "cfg_interval_start": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
+    "cfg_interval_end": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
+    "lm_temperature": ((0.0, 100.0), (-1e-9, 100.1)),
+    "lm_cfg_scale": ((0.0, 100.0), (-1e-9, 100.1)),
+    "lm_top_k": ((0, 1_000_000), (-1, 1_000_001)),
+    "lm_top_p": ((1e-9, 1.0), (0.0, math.nextafter(1.0, 2.0))),
+    "lm_repetition_penalty": ((1e-9, 100.0), (0.0, 100.1)),
+    "lm_max_duration": ((10, 600), (9, 601)),
 }
 
 
