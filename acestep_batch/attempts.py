@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
 
 from acestep_batch.engine.base import Decoding, DenoisedSong, Engine, RenderedSong, StepCallback
 from acestep_batch.engine.out_of_memory import is_out_of_memory
+from acestep_batch.engine.tasks import Source
 from acestep_batch.plan import Song
 from acestep_batch.problems import one_line
 
@@ -53,18 +55,26 @@ OnBatch = Callable[[Sequence[Song]], StepCallback]
 """Told of every micro-batch that starts; gives back what counts its steps."""
 
 
-def denoise(engine: Engine, songs: Sequence[Song], on_batch: OnBatch) -> list[Attempt]:
+def denoise(
+    engine: Engine, songs: Sequence[Song], on_batch: OnBatch, sources: Mapping[str, Source] = MappingProxyType({})
+) -> list[Attempt]:
     """Latents of songs of one micro-batch, in their order; what cannot be made is an attempt with an error.
+
+    ``sources`` are what tasks start from, by the songs' ids.
 
     Songs whose latents are not finite are made once more, alone and in float32.
     """
-    return [_finite_latents(engine, attempt, on_batch) for attempt in _denoise(engine, songs, on_batch, ())]
+    denoised = _denoise(engine, songs, on_batch, (), sources)
+    return [_finite_latents(engine, attempt, on_batch, sources) for attempt in denoised]
 
 
-def _denoise(engine: Engine, songs: Sequence[Song], on_batch: OnBatch, rungs: tuple[Rung, ...]) -> list[Attempt]:
+def _denoise(
+    engine: Engine, songs: Sequence[Song], on_batch: OnBatch, rungs: tuple[Rung, ...], sources: Mapping[str, Source]
+) -> list[Attempt]:
     started = time.perf_counter()
     try:
-        denoised = engine.denoise([song.request() for song in songs], on_batch(songs))
+        requests = [song.request(sources.get(song.song_id)) for song in songs]
+        denoised = engine.denoise(requests, on_batch(songs))
     except Exception as error:
         reason, starved = one_line(error), is_out_of_memory(error)
         log.warning("%s: denoising failed", _names(songs), exc_info=error)
@@ -76,19 +86,19 @@ def _denoise(engine: Engine, songs: Sequence[Song], on_batch: OnBatch, rungs: tu
     if len(songs) > 1:
         groups = _halves(songs) if starved else [[song] for song in songs]
         fewer = _with(rungs, Rung.SMALLER_BATCH) if starved else rungs
-        return [attempt for group in groups for attempt in _denoise(engine, group, on_batch, fewer)]
+        return [attempt for group in groups for attempt in _denoise(engine, group, on_batch, fewer, sources)]
     if starved and Rung.OFFLOAD not in rungs:
         with engine.offloaded():
-            return _denoise(engine, songs, on_batch, _with(rungs, Rung.OFFLOAD))
+            return _denoise(engine, songs, on_batch, _with(rungs, Rung.OFFLOAD), sources)
     return [Attempt(songs[0], time.perf_counter() - started, 1, rungs, reason)]
 
 
-def _finite_latents(engine: Engine, attempt: Attempt, on_batch: OnBatch) -> Attempt:
+def _finite_latents(engine: Engine, attempt: Attempt, on_batch: OnBatch, sources: Mapping[str, Source]) -> Attempt:
     if attempt.denoised is None or np.isfinite(attempt.denoised.latents).all():
         return attempt
     log.warning("%s: the latents are not finite; denoising again in float32", attempt.song.song_id)
     with engine.in_float32():
-        (again,) = _denoise(engine, [attempt.song], on_batch, _with(attempt.rungs, Rung.FLOAT32))
+        (again,) = _denoise(engine, [attempt.song], on_batch, _with(attempt.rungs, Rung.FLOAT32), sources)
     again = replace(again, seconds=again.seconds + attempt.seconds)
     if again.denoised is not None and not np.isfinite(again.denoised.latents).all():
         return replace(again, error="the latents are not finite (NaN or infinite), in float32 too", denoised=None)

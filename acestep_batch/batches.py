@@ -38,8 +38,10 @@ def engine_key(song: Song, target: Target) -> EngineKey:
     )
 
 
-def micro_batches(songs: Sequence[Song], target: Target) -> list[MicroBatch]:
+def micro_batches(songs: Sequence[Song], target: Target, apart: Sequence[Hashable] | None = None) -> list[MicroBatch]:
     """Songs that may be rendered in one call, as many as the target takes at once and its memory is estimated to hold.
+
+    ``apart`` says for each song what else those that are rendered with it must share.
 
     Songs of one engine stand together; apart from that, batches stand in the order of their first song.
     """
@@ -48,7 +50,7 @@ def micro_batches(songs: Sequence[Song], target: Target) -> list[MicroBatch]:
     for position, song in enumerate(songs):
         engine, request = engine_key(song, target), song.request()
         tokens = tokens_of(request) if isinstance(request, SongRequest) else 0
-        key = (engine, micro_batch_key(request, engine.v15))
+        key = (engine, micro_batch_key(request, engine.v15), None if apart is None else apart[position])
         batch = open_batches.get(key)
         if batch is not None:
             device_id, longest = song.generation.device_id, max(tokens, batch.tokens)

@@ -15,10 +15,14 @@ from acestep_batch.preflight import CELLS, MAX_CELL_CHARS
 from acestep_batch.problems import Problem, Refused
 from acestep_batch.run_folder import Command, differences, key_facts, key_of, open_version, read_run_file
 from acestep_batch.run_plan import PlannedSong
-from acestep_batch.schema import PARAMETERS, SECTIONS, reads
+from acestep_batch.schema import LORA_PARAMETERS, PARAMETERS, SECTIONS, TASK_PARAMETERS, reads
 
 if TYPE_CHECKING:
     from acestep_batch.hydra_config import Layers
+
+
+_LATER = frozenset({"task", "save_latents"}) | TASK_PARAMETERS | LORA_PARAMETERS
+"""Parameters that runs of earlier versions did not have; where nothing is asked of them, such a run can go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,9 @@ def _typed(section: str, values: Mapping[str, Any], family: Family) -> dict[str,
     known = PARAMETERS.get(section, {})
     read = {name: value for name, value in values.items() if name not in known or reads(family, known[name])}
     found = {name: known[name].parse(value) if name in known else value for name, value in read.items()}
+    for name in _LATER.intersection(found):
+        if found[name] == known[name].default:  # as it was in runs that did not know it yet
+            del found[name]
     return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 

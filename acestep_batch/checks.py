@@ -9,13 +9,17 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from acestep_batch.execute import run_records, sweep_records
 from acestep_batch.ledger import SEAL, latest, ledger_files, read_ledger
+from acestep_batch.loudness_copies import LoudnessCopy
+from acestep_batch.measurements import key_in, measurement_files, read_measurements
 from acestep_batch.outputs.audio_files import file_sha256
 from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.outputs.records import json_text
@@ -55,7 +59,7 @@ def check_folder(folder: Path) -> list[CheckedRun]:
     if is_sweep:
         cells = [check_run(cell, cell.name) for cell in sorted((folder / CELLS).iterdir()) if cell.is_dir()]
         sweep = CheckedRun(folder, "")
-        sweep.findings += _run_file(folder)
+        sweep.findings += _run_file(folder, {"sweep"})
         exact = all(_same_software(run.folder, run.songs) for run in cells)
         try:
             sweep.findings += _summary(folder, sweep_records(folder), exact)
@@ -70,21 +74,22 @@ def check_folder(folder: Path) -> list[CheckedRun]:
 def check_run(folder: Path, cell: str = "") -> CheckedRun:
     """Check one run's folder. Nothing is raised: what cannot be read is a finding."""
     run = CheckedRun(folder, cell)
-    run.findings += _run_file(folder)
+    run.findings += _run_file(folder, {"run", "cell"})
     run.findings += [Finding("", name, fault, RESUME) for name, fault in broken_seals(folder).items()]
     try:
         ledger = read_ledger(folder)
     except OSError as error:
         run.findings.append(Finding("", "records.jsonl", f"cannot be read ({error.strerror or error})"))
         return run
-    run.findings += _ledger_lines(folder, {problem.where for problem in ledger.damaged})
+    delete = "delete that line, and resume the run"
+    run.findings += _lines(ledger_files(folder), {problem.where for problem in ledger.damaged}, delete)
     records = latest(ledger.records)
     plan: list[PlannedSong] | None
     try:
         plan = read_plan(folder)
     except Refused as refused:
         others = (each for each in refused.problems if Path(each.where).name != RUN_FILE)  # which has been told
-        run.findings += [Finding("", PLAN, each.message, RESUME) for each in others]
+        run.findings += [Finding("", PLAN, each.message, each.remedy or RESUME) for each in others]
         plan = None
         run.songs = [CheckedSong(song_id, None, each) for song_id, each in records.items() if each.get("identity")]
     else:
@@ -95,8 +100,10 @@ def check_run(folder: Path, cell: str = "") -> CheckedRun:
             run.findings += list(check_song(song, folder))
         except BROKEN as error:
             run.findings.append(Finding(song.song_id, PLAN, f"cannot be used ({one_line(error)})", RESUME))
+    copies: dict[str, str] = {}
+    run.findings += _measurements(folder, run.songs, copies)
     run.findings += _environments(folder, records)
-    run.findings += _strays(folder, run.songs)
+    run.findings += _strays(folder, run.songs, copies)
     if plan is None:
         run.findings += _summary_unknown(PLAN)
     else:
@@ -104,10 +111,13 @@ def check_run(folder: Path, cell: str = "") -> CheckedRun:
     return run
 
 
-def _run_file(folder: Path) -> Iterator[Finding]:
+def _run_file(folder: Path, kinds: Collection[str]) -> Iterator[Finding]:
     remedy = "take it from a copy of the run"
     try:
         content = read_sealed(folder / RUN_FILE)
+        is_named = folder.parent.name != CELLS or folder.name.endswith(str(content["key"])[:8])
+        if content["kind"] not in kinds or not is_named:
+            yield Finding("", RUN_FILE, "is that of another folder", remedy)
         if content["key"] != key_of(content["facts"]):
             yield Finding("", RUN_FILE, "its key is not that of its facts", remedy)
     except FileNotFoundError:
@@ -116,13 +126,12 @@ def _run_file(folder: Path) -> Iterator[Finding]:
         yield Finding("", RUN_FILE, unreadable(error), remedy)
 
 
-def _ledger_lines(folder: Path, unusable: Collection[str]) -> Iterator[Finding]:
+def _lines(files: Iterable[Path], unusable: Collection[str], remedy: str) -> Iterator[Finding]:
     """Lines that are not exactly what was appended, and those that are ``unusable``, by file and number."""
-    for file in ledger_files(folder):
+    for file in files:
         *lines, rest = read_plain_file(file).split(b"\n")
         for number, line in enumerate(lines, 1):
             if not _is_sealed(line) or f"{file}:{number}" in unusable:
-                remedy = "delete that line, and resume the run"
                 yield Finding(_id_in(line), f"{file.name} line {number}", CHANGED, remedy)
         if rest:
             message = "ends within a line, which a crash tore or somebody cut off"
@@ -144,11 +153,55 @@ def _id_in(line: bytes) -> str:
     return match[1].decode("utf-8", "replace") if match else ""
 
 
+def _measurements(folder: Path, songs: Sequence[CheckedSong], copies: dict[str, str]) -> Iterator[Finding]:
+    """Damaged lines of what was measured, songs that lack theirs though the run measures, and copies at another
+    loudness that are not as they were written; the places of all copies are put into ``copies``, with their songs."""
+    try:
+        found = read_measurements(folder, fingerprints=False)
+        yield from _lines(measurement_files(folder), {problem.where for problem in found.damaged}, RESUME)
+    except OSError as error:
+        yield Finding("", "measurements.jsonl", f"cannot be read ({error.strerror or error})", RESUME)
+        return
+    measures = _measures(folder)
+    for song in songs:
+        try:
+            key = None if song.record is None else key_in(song.record)
+        except BROKEN:  # which is told of its record
+            continue
+        line = None if key is None else found.lines.get(key)
+        if key is not None and line is None and measures:
+            yield Finding(song.song_id, "measurements.jsonl", "has no measurement of it", RESUME)
+        if line is not None and line.copy is not None and line.copy.path and line.copy.path not in copies:
+            copies[line.copy.path] = song.song_id
+            yield from _copy(folder, song.song_id, line.copy)
+
+
+def _copy(folder: Path, song_id: str, copy: LoudnessCopy) -> Iterator[Finding]:
+    try:
+        if file_sha256(folder / copy.path) != copy.file_sha256:
+            yield Finding(song_id, copy.path, CHANGED, "move it away, and resume the run")
+    except FileNotFoundError:
+        yield Finding(song_id, copy.path, "is missing", RESUME)
+    except OSError as error:
+        yield Finding(song_id, copy.path, f"cannot be read ({error.strerror or error})", RESUME)
+
+
+def _measures(folder: Path) -> bool:
+    """Whether a run's songs are to be measured; without its configuration, nobody knows."""
+    try:
+        return bool(yaml.safe_load(read_plain_file(folder / "config.yaml"))["measure"])
+    except (*BROKEN, yaml.YAMLError):
+        return False
+
+
 def _environments(folder: Path, records: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """The files that say what the songs were made on."""
     known: dict[tuple[str, str], str] = {}
     for song_id, record in records.items():
         known.setdefault(_environment_of(record), song_id)
+    if not records:
+        for path in sorted(folder.glob("environment*.json")):
+            yield Finding("", path.name, "cannot be checked without the records", RESUME)
     for (name, sha256), song_id in sorted(known.items()):
         about = f"it says what {song_id} was made on"
         remedy = "take it from a copy of the run"
@@ -170,12 +223,12 @@ def _environment_of(record: Mapping[str, Any]) -> tuple[str, str]:
     return str(environment.get("file")), str(environment.get("sha256"))
 
 
-def _strays(folder: Path, songs: Sequence[CheckedSong]) -> Iterator[Finding]:
+def _strays(folder: Path, songs: Sequence[CheckedSong], copies: Collection[str]) -> Iterator[Finding]:
     """Files among the audio that no record knows."""
     known = {
         folder / f"{entry['path']}{ending}" for song in songs for entry in song.entries for ending in ("", ".json")
     }
-    known.add(folder / "audio" / METADATA)
+    known |= {folder / "audio" / METADATA, *(folder / path for path in copies)}
     for path in sorted((folder / "audio").rglob("*")):
         if path.is_file() and path not in known:
             name = path.relative_to(folder).as_posix()
@@ -183,10 +236,11 @@ def _strays(folder: Path, songs: Sequence[CheckedSong]) -> Iterator[Finding]:
 
 
 def _summary(folder: Path, records: Sequence[Mapping[str, Any]], exact: bool) -> Iterator[Finding]:
-    remedy = "delete it and resume the run, which writes it again from the records"
+    again = "resume the run, which writes it again from the records"
+    remedy = f"delete it and {again}"
     try:
         for name, fault in stale_summaries(folder, records, exact).items():
-            yield Finding("", name, fault, remedy)
+            yield Finding("", name, fault, remedy if (folder / name).exists() else again)
     except BROKEN as error:
         yield Finding("", "summary.csv", f"cannot be made from the records ({one_line(error)})", remedy)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from acestep_batch.compose import Run, Settings
 from acestep_batch.engine.base import SETTINGS, SongRequest
+from acestep_batch.engine.tasks import Retake
 from acestep_batch.engine.v1.refusals import crash_reason
 from acestep_batch.families import foreign_values
 from acestep_batch.models import Family
 from acestep_batch.parameter import plain_number
+from acestep_batch.schema import Hardware
+from acestep_batch.song_tasks import NEW_SONG, SEEDED_TASKS, SOURCE_TASKS, source_name, task_name
 from acestep_batch.target import Target
 from acestep_batch.v15_songs import song_problems
 
@@ -32,16 +36,12 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
     values = settings.values
     foreign = foreign_values(values, sorted(settings.asked), target.family)
     found = [Conflict(each.where, each.message, each.remedy) for each in foreign]
+    task = task_name(values) if target.family is Family.V1 else NEW_SONG
+    if task != NEW_SONG:
+        found += task_conflicts(values)
     longest_s, asked_s = run.hw.max_duration_s, values["audio_duration"]
-    if asked_s > longest_s:
-        asked, longest = plain_number(asked_s), plain_number(longest_s)
-        found.append(
-            Conflict(
-                "audio_duration",
-                f"{asked} s is longer than hw={run.hw.name} allows ({longest} s)",
-                f"shorten it, or raise the limit with hw.max_duration_s={asked}",
-            )
-        )
+    if asked_s > longest_s and task not in SOURCE_TASKS:
+        found.append(longest_conflict("audio_duration", asked_s, run.hw))
     seeds = values["actual_seeds"]
     if values["takes"] > 1 and isinstance(seeds, tuple) and len(seeds) > 1:
         found.append(Conflict("takes", f"{values['takes']} takes and a list of {len(seeds)} seeds", "give one of them"))
@@ -59,11 +59,45 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
         )
     if target.family is Family.V15:
         return (*found, *_v15_conflicts(settings, target))
-    given = {name: values[name] for name in SETTINGS if name not in ("seed", "audio_duration")}
-    request = SongRequest(seed=0, audio_duration=asked_s if asked_s > 0 else longest_s, **given)
-    if reason := crash_reason(request):
-        found.append(Conflict("settings", reason, "change one of them; the reference implementation fails on this"))
+    if len(values["lora_weight"]) not in (1, len(values["lora_name_or_path"])) and values["lora_name_or_path"]:
+        message = f"{len(values['lora_weight'])} weights for {len(values['lora_name_or_path'])} LoRAs"
+        found.append(Conflict("lora_weight", message, "give one for each, or one for all"))
+    if task not in SOURCE_TASKS:  # of the others the source decides too
+        given = {name: values[name] for name in SETTINGS if name not in ("seed", "audio_duration")}
+        retake = None if task == NEW_SONG else Retake(0, values["retake_variance"])
+        request = SongRequest(seed=0, audio_duration=asked_s if asked_s > 0 else longest_s, **given, task=retake)
+        if reason := crash_reason(request):
+            found.append(Conflict("settings", reason, "change one of them; the reference implementation fails on this"))
     return tuple(found)
+
+
+def longest_conflict(key: str, asked_s: float, hw: Hardware) -> Conflict:
+    """A song that is longer than the profile allows, in seconds."""
+    asked, longest = plain_number(asked_s), plain_number(hw.max_duration_s)
+    message = f"{asked} s is longer than hw={hw.name} allows ({longest} s)"
+    return Conflict(key, message, f"shorten it, or raise the limit with hw.max_duration_s={asked}")
+
+
+def task_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
+    """What a task lacks, or has twice, before its source is looked at."""
+    task, given = task_name(values), values["task"]
+    if values["audio2audio_enable"] and given not in (NEW_SONG, task):
+        yield Conflict("audio2audio_enable", f"true, and the task is {given}", "give one of them")
+    if task in SOURCE_TASKS and source_name(values) is None:
+        name = "ref_audio_input" if task == "audio2audio" else "src_audio_path"
+        yield Conflict(name, f"is missing: {task} starts from a song", "give an audio file, or @ID of another row")
+    if task == "retake" and values["src_audio_path"]:
+        remedy = "leave it out, or use task=repaint or task=audio2audio"
+        yield Conflict("src_audio_path", "retake makes the song of its seed again, from no audio", remedy)
+    if task == "edit" and values["edit_target_prompt"] is None and values["edit_target_lyrics"] is None:
+        yield Conflict("edit_target_prompt", "nor edit_target_lyrics is given: edit leads to none", "give one of them")
+    seeds, retakes = values["actual_seeds"], values["retake_seeds"] or ()
+    audios = max(len(seeds) if isinstance(seeds, tuple) else 1, values["takes"])
+    if task in SEEDED_TASKS and len(retakes) > 1 and audios not in (1, len(retakes)):
+        message = f"{len(retakes)} of them, and {audios} songs to be made"
+        yield Conflict("retake_seeds", message, "give one for each, or one for all")
+    if len(set(retakes)) != len(retakes) and task in SEEDED_TASKS:
+        yield Conflict("retake_seeds", "names a seed twice", "give each once")
 
 
 def _v15_conflicts(settings: Settings, target: Target) -> Iterator[Conflict]:

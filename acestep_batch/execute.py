@@ -12,8 +12,20 @@ from typing import Any
 from acestep_batch.batches import engine_key
 from acestep_batch.environment import keep_environment
 from acestep_batch.interrupts import Interrupts
-from acestep_batch.ledger import append_record, latest, ledger_files, read_ledger
+from acestep_batch.ledger import append_record, latest, read_ledger
+from acestep_batch.levels import steps
 from acestep_batch.lock import run_lock
+from acestep_batch.loudness_copies import is_whole
+from acestep_batch.measurements import (
+    Joined,
+    drop_damaged,
+    joined,
+    judged_records,
+    measurement_files,
+    measurements_name,
+    read_measurements,
+)
+from acestep_batch.measuring import Measuring, measuring
 from acestep_batch.plan import Song
 from acestep_batch.preflight import CELLS, Preflight
 from acestep_batch.problems import Problem
@@ -22,9 +34,10 @@ from acestep_batch.run_folder import read_run_file
 from acestep_batch.run_plan import PLAN, PlannedSong, batches_of, read_plan
 from acestep_batch.run_work import Opened, open_work
 from acestep_batch.runner import EngineLoader, Job, RenderBatch, Watcher, render
-from acestep_batch.saved_latents import load_latents
+from acestep_batch.saved_latents import has_latents
 from acestep_batch.shard import Shard
 from acestep_batch.song_files import share_song
+from acestep_batch.source_files import SourceFiles
 from acestep_batch.summary import SummaryFiles
 
 log = logging.getLogger("acestep_batch")
@@ -98,15 +111,21 @@ def execute(
     with run_lock(folder, shard), _log_file(folder / f"run{'' if shard is None else f'-{shard.index}'}.log"):
         opened = open_work(checked, folder, shard)
         result = RunResult(folder, len(opened.mine), opened.work.finished, set_aside=len(opened.set_aside))
-        summary = SummaryFiles(folder, lambda: run_records(folder, opened.work.plan))
+        summary = SummaryFiles(folder, lambda compare: run_records(folder, opened.work.plan, compare=compare))
         known = keep_environment(folder, environment)
 
         def write(record: Mapping[str, Any]) -> None:
             append_record(folder, shard, {**record, "environment": known})
 
+        sources = SourceFiles(folder, known_sources := _known_sources(opened))
+
         def keep(record: Mapping[str, Any]) -> None:
             write(record)
             result.count(record)
+            if record["id"] in known_sources:
+                known_sources[str(record["id"])] = record
+            if measure is not None:
+                measure.add(record)
             for each in (summary, sweep_summary):
                 if each is not None:
                     each.changed()
@@ -115,7 +134,8 @@ def execute(
         try:
             if shard is None or shard.index == 1:
                 _skip(checked, opened, result, write)
-            _render(checked, opened, folder, load, watch, stop, keep)
+            with _measuring(checked, opened, folder, stop, shard) as measure:
+                _render(checked, opened, folder, load, watch, stop, keep, sources)
         except OSError as error:  # a full disk, a lost folder: what is finished stays
             where, why = str(error.filename or folder), error.strerror or str(error)
             result.broken_off = Problem(where, why, "what is finished stays: mend it, and resume the run")
@@ -123,11 +143,36 @@ def execute(
             result.exit_code = stop.code
             log.warning("interrupted: %d of %d songs not tried", result.not_tried, result.songs)
         finally:
-            if result.made or result.failed or not summary.is_newer_than([folder / PLAN, *ledger_files(folder)]):
-                result.stale_summary = summary.write()
-                if sweep_summary is not None:
-                    result.stale_summary = sweep_summary.write() or result.stale_summary
+            result.stale_summary = summary.write(compare=True)
+            if sweep_summary is not None and (result.made or result.failed):
+                result.stale_summary = sweep_summary.write() or result.stale_summary
     return result
+
+
+@contextmanager
+def _measuring(
+    checked: Preflight, opened: Opened, folder: Path, stop: Interrupts, shard: Shard | None
+) -> Iterator[Measuring | None]:
+    """What measures this process's songs, beginning with those that were made before and are not measured yet."""
+    if not checked.run.options.measure:
+        yield None
+        return
+    drop_damaged(folder, measurement_files(folder) if shard is None else [folder / measurements_name(shard)])
+    lines = read_measurements(folder, fingerprints=False).lines
+    output = checked.run.output
+    target, ceiling = output.loudness_lufs, output.true_peak_ceiling_dbtp
+    known = {
+        key
+        for key, line in lines.items()
+        if line.measurement is not None and (target is None or is_whole(line.copy, folder, target, ceiling))
+    }
+    with measuring(folder, shard, output, known, stop.check) as found:
+        for each in opened.work.plan:
+            song_id = each.song.song_id
+            is_mine = shard is None or (each.batch is not None and shard.takes(each.batch))
+            if is_mine and song_id not in opened.work.todo and song_id in opened.records:
+                found.add(opened.records[song_id])
+        yield found
 
 
 def _skip(checked: Preflight, opened: Opened, result: RunResult, write: Callable[[Mapping[str, Any]], None]) -> None:
@@ -144,7 +189,9 @@ def _skip(checked: Preflight, opened: Opened, result: RunResult, write: Callable
             if before.pop(row.row.id, {}).get("error") != line["error"]:
                 write(line)
             result.count(line)
-    for row_id in before.keys() - {each.song.song_id for each in opened.work.plan}:
+    is_whole = checked.run.options.limit is None and not checked.stored
+    asked = before.keys() if is_whole else before.keys() & {row.row.id for row in checked.rows}
+    for row_id in asked - {each.song.song_id for each in opened.work.plan}:
         write(withdrawn_row(row_id))
 
 
@@ -156,6 +203,7 @@ def _render(
     watch: Callable[[Sequence[Song]], AbstractContextManager[Watcher]],
     stop: Interrupts,
     keep: Callable[[Mapping[str, Any]], None],
+    sources: SourceFiles,
 ) -> None:
     """Make this process's songs, each followed by those that sound the same."""
     by_id = {each.song.song_id: each for each in opened.work.plan}
@@ -173,7 +221,7 @@ def _render(
             keep(record)
             for each in twins.pop(song_id, ()):
                 keep(share_song(record, each, folder))
-    job = _job(checked, opened, folder)
+    job = _job(checked, opened, folder, sources)
     with watch([by_id[song_id].song for song_id in by_id if song_id in opened.mine]) as watcher:
 
         def take(outcome: Outcome) -> None:
@@ -186,53 +234,81 @@ def _render(
         render(job, load, watcher, stop.check, take)
 
 
-def _job(checked: Preflight, opened: Opened, folder: Path) -> Job:
+def _known_sources(opened: Opened) -> dict[str, Mapping[str, Any]]:
+    """The records of songs that others start from, as far as they have one yet."""
+    sources = (each.song.source for each in opened.work.plan)
+    ids = {source.song_id for source in sources if source is not None and source.song_id is not None}
+    return {song_id: opened.records.get(song_id, {}) for song_id in ids}
+
+
+def _job(checked: Preflight, opened: Opened, folder: Path, sources: SourceFiles) -> Job:
+    """The micro-batches of this process: those that others wait for first, and together those of one
+    engine and, among these, of the same LoRAs."""
     songs = {each.song.song_id: each for each in opened.work.plan}
-    batches = []
+    step = steps(each.song for each in opened.work.plan)
+    batches: list[tuple[int, RenderBatch]] = []
     for members in batches_of(opened.work.plan).values():
         wanted = [each.song.song_id for each in members if each.song.song_id in opened.mine]
         if wanted:
-            batches.append(RenderBatch(engine_key(members[0].song, checked.target), tuple(members), frozenset(wanted)))
-    engines = list(dict.fromkeys(batch.engine for batch in batches))
-    batches.sort(key=lambda batch: engines.index(batch.engine))
+            level = step[members[0].song.song_id].level
+            engine = engine_key(members[0].song, checked.target)
+            batches.append((level, RenderBatch(engine, tuple(members), frozenset(wanted), waits=level > 0)))
+    loads = dict.fromkeys((batch.engine, batch.songs[0].song.adapters) for _, batch in batches)
+    engines = list(dict.fromkeys(engine for engine, _ in loads))
+    order = {load: number for number, load in enumerate(sorted(loads, key=lambda load: engines.index(load[0])))}
+    batches.sort(key=lambda each: (each[0], order[each[1].engine, each[1].songs[0].song.adapters]))
     options = checked.run.options
     return Job(
         folder=folder,
-        batches=batches,
+        batches=[batch for _, batch in batches],
+        sources=sources,
         output=checked.run.output,
-        saved={song_id: kept for song_id in opened.mine if (kept := load_latents(folder, songs[song_id])) is not None},
+        saved=frozenset(song_id for song_id in opened.mine if has_latents(folder, songs[song_id])),
         stop_at_failure=options.on_error == "stop",
         overlapped_allowed=options.on_oom == "degrade",
     )
 
 
-def run_records(folder: Path, plan: Sequence[PlannedSong]) -> list[Mapping[str, Any]]:
-    """What counts of a run, for its summary: the planned songs' records in their order, then rows that were skipped."""
+def run_records(folder: Path, plan: Sequence[PlannedSong], *, compare: bool = True) -> list[Mapping[str, Any]]:
+    """What counts of a run: the planned songs' records in their order, then rows that were skipped, and what was
+    measured of each (``measurements.judged_records``, as is ``compare``)."""
+    return judged_records(_joined(folder, plan, fingerprints=compare), compare=compare)
+
+
+def _joined(folder: Path, plan: Sequence[PlannedSong], *, fingerprints: bool) -> list[Joined]:
     records = latest(read_ledger(folder).records)
-    found = []
+    found: list[Mapping[str, Any]] = []
     for each in plan:
         record = records.pop(each.song.song_id, None)
         if record is not None and record.get("identity") == each.identity:
             found.append({**record, "index": each.song.index, "same_as": each.same_as})
-    return [*found, *(each for each in records.values() if each.get("identity") is None and WITHDRAWN not in each)]
+    found += (each for each in records.values() if each.get("identity") is None and WITHDRAWN not in each)
+    return joined(found, read_measurements(folder, fingerprints=fingerprints).lines)
 
 
-def sweep_records(folder: Path) -> list[Mapping[str, Any]]:
+def sweep_records(folder: Path, *, compare: bool = True) -> list[Mapping[str, Any]]:
     """What counts of a sweep: the records of all its cells, each with its cell, its swept values, and paths from the
-    sweep's folder."""
-    found: list[Mapping[str, Any]] = []
+    sweep's folder; and what was measured, compared over all cells."""
+    found: list[Joined] = []
     for cell in sorted((folder / CELLS).iterdir()):
         own = read_run_file(cell) if cell.is_dir() else None
         if own is None or not (cell / PLAN).exists():
             continue
         swept = {"cell": cell.name, **{f"sweep.{key}": value for key, value in own.get("swept", {}).items()}}
-        for record in run_records(cell, read_plan(cell)):
+        for song in _joined(cell, read_plan(cell), fingerprints=compare):
+            record = song.record
             files = [
                 name if Path(name).is_absolute() else (CELLS + "/" + cell.name + "/" + name)
                 for name in record.get("files", ())
             ]
-            found.append({**swept, **record, **({"files": files} if "files" in record else {})})
-    return found
+            shown = {**swept, **record, **({"files": files} if "files" in record else {})}
+            found.append(Joined(shown, song.line))
+    return [
+        {**record, "loudness_copy": f"{CELLS}/{record['cell']}/{copy}"}
+        if (copy := record.get("loudness_copy"))
+        else record
+        for record in judged_records(found, compare=compare)
+    ]
 
 
 def _log_preflight(checked: Preflight) -> None:

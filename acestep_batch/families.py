@@ -9,7 +9,7 @@ from acestep_batch.compose import Run
 from acestep_batch.models import MODELS, Family
 from acestep_batch.parameter import shown
 from acestep_batch.problems import Problem
-from acestep_batch.schema import PARAMETERS, SONG, SONG_OF, reads
+from acestep_batch.schema import LORA_PARAMETERS, PARAMETERS, SONG, SONG_OF, TASK_PARAMETERS, reads
 
 _INSTEAD: Mapping[str, str] = {
     "lyrics_language": "write vocal_language",
@@ -27,14 +27,16 @@ def own_values(values: Mapping[str, Any], family: Family) -> dict[str, Any]:
     return {name: value if name in SONG_OF[family] else SONG[name].default for name, value in values.items()}
 
 
+def _message(name: str, value: object, family: Family) -> str:
+    if family is Family.V15 and name in {"task", *TASK_PARAMETERS, *LORA_PARAMETERS}:
+        return f"{shown(value)}: this version makes new songs with {family.full_name}, without LoRAs"
+    return f"{shown(value)} would have no effect: {family.full_name} has no {name}"
+
+
 def foreign_values(values: Mapping[str, Any], names: Iterable[str], family: Family) -> list[Problem]:
     """The named parameters that have a value, and would have no effect on a model of this family."""
     return [
-        Problem(
-            name,
-            f"{shown(values[name])} would have no effect: {family.full_name} has no {name}",
-            _INSTEAD.get(name, "leave it out"),
-        )
+        Problem(name, _message(name, values[name], family), _INSTEAD.get(name, "leave it out"))
         for name in names
         if name in SONG and not reads(family, SONG[name]) and values[name] != SONG[name].default
     ]

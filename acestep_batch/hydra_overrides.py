@@ -16,7 +16,7 @@ from acestep_batch.schema import GROUPS, PARAMETERS, SECTIONS, SONG_NAMES, TEXT_
 
 PRESET_FILE = "preset_file"
 _LONGEST = 100_000
-_WHOLE_COMMAND = frozenset({"dry_run", "output.root", "output.name"})
+_WHOLE_COMMAND = frozenset({"dry_run", "resume", "shard", "output.root", "output.name"})
 _TEXT_KEYS = frozenset(f"generation.{name}" for name in ("prompt", "lyrics"))
 _OVERRIDE = re.compile(r"^(?P<sign>\+{0,2}|~)(?P<key>[^=]+?)(?P<rest>=.*)?$", re.DOTALL)
 

@@ -22,6 +22,7 @@ from acestep_batch.record import Outcome
 from acestep_batch.record_text import about_rerun, about_song, field_lines
 from acestep_batch.recorded import Recorded, recorded_song
 from acestep_batch.rerender import FileVerdict, against_file, engine_key_of, loaded_problems, render_again
+from acestep_batch.run_plan import PLAN
 from acestep_batch.shown import print_problems
 from acestep_batch.verification import weights_place_of
 from acestep_batch.verify import means, weights_place
@@ -188,8 +189,9 @@ def rerun(
     """
     recorded = inspected.recorded
     with_loader = means(load, stop.check)
-    run_folder = inspected.path.resolve().parent.parent
-    key = engine_key_of(recorded, weights_place_of(run_folder, place), with_loader.machine, with_loader.build)
+    key = engine_key_of(
+        recorded, weights_place_of(_run_of(inspected.path), place), with_loader.machine, with_loader.build
+    )
     engine = with_loader.load(key)
     if problems := loaded_problems(recorded, engine):
         raise Refused(problems)
@@ -200,12 +202,20 @@ def rerun(
             stop.check()
 
         count = watcher.batch([recorded.replay])
-        made = render_again(engine, [recorded.replay], recorded.sample_rate, lambda songs: on_step)
+        made = render_again(
+            engine, [recorded.replay], recorded.sample_rate, lambda songs: on_step, _run_of(inspected.path)
+        )
         (again,) = made.values()
         watcher.finished(Outcome(recorded.song, engine.label, "", error=again.error, seconds=again.seconds))
     if again.audio is None:
         raise refuse(recorded.song.song_id, f"could not be made again here: {again.error}")
     return against_file(inspected.path, inspected.path.name, recorded, again, again.audio, is_strict=False)
+
+
+def _run_of(path: Path) -> Path:
+    """The folder of the run that a file lies in, or lay in."""
+    parents = path.resolve().parents
+    return next((each for each in parents if (each / PLAN).is_file()), parents[min(1, len(parents) - 1)])
 
 
 def _as_json(inspected: Inspected, verdict: FileVerdict | None, problems: Sequence[Problem]) -> dict[str, Any]:

@@ -24,18 +24,21 @@ _PLAIN: tuple[type, ...] = (str, int, float, bool, NoneType)
 _LIST: tuple[type, ...] = (list,)
 _WHOLE: tuple[type, ...] = (int, NoneType)
 _NUMBER: tuple[type, ...] = (int, float, NoneType)
+_LIST_KINDS = frozenset({"ints", "floats", "names", "seeds"})
 _KINDS: Mapping[str, tuple[type, ...]] = {
     **{
         name: {"int": _WHOLE, "float": _NUMBER, "bool": (bool, NoneType), "floats": _LIST}.get(each.kind, _PLAIN)
         for name, each in SONG.items()
+        if each.kind not in _LIST_KINDS
     },
     **dict.fromkeys(
         ("index", "take", "seed", "frames", "model_calls", "micro_batch", "clipped_samples", "pid"), _WHOLE
     ),
     **dict.fromkeys(("peak_memory_bytes", "peak_process_bytes"), _WHOLE),
     **dict.fromkeys(("duration_s", "seconds", "text_s", "diffusion_s", "decode_s"), _NUMBER),
-    **dict.fromkeys(("files", "audio", "notes", "rungs", "actual_seeds", "oss_steps"), _LIST),
-    "environment": (dict, NoneType),
+    **dict.fromkeys((name for name, each in SONG.items() if each.kind in _LIST_KINDS), _LIST),
+    **dict.fromkeys(("files", "audio", "notes", "rungs"), _LIST),
+    **dict.fromkeys(("environment", "started_from", "loras"), (dict, NoneType)),
 }
 """Types of a record's values, by key; the others are texts, numbers, truth values or null."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,16 +14,18 @@ from acestep_batch.manifest_rows import LARGEST_TEXT_BYTES, Place, RawRow, read_
 from acestep_batch.outputs.records import json_text
 from acestep_batch.parameter import shown
 from acestep_batch.problems import Problem, Refused, refuse
-from acestep_batch.schema import OTHER_TASK_KEYS, RECORD_KEYS, SONG, SONG_NAMES, TEXT_FILES
+from acestep_batch.schema import RECORD_KEYS, SONG, SONG_NAMES, TEXT_FILES
 
-ROW_KEYS = frozenset({"id", "preset", "task", "lora_name_or_path", "lora_weight", "record"})
-COLUMNS = frozenset({*SONG_NAMES, *TEXT_FILES, *ROW_KEYS, *OTHER_TASK_KEYS, *RECORD_KEYS})
+ROW_KEYS = frozenset({"id", "preset", "record"})
+COLUMNS = frozenset({*SONG_NAMES, *TEXT_FILES, *ROW_KEYS, *RECORD_KEYS})
 """Every name that a column may have."""
 
 _PARAMETER_OF = {**SONG_NAMES, **TEXT_FILES}
-_VARIED = frozenset({"prompt", "lyrics", "output_path", "actual_seeds"})
+_VARIED = frozenset(
+    {"prompt", "lyrics", "output_path", "actual_seeds", "retake_seeds", "edit_target_prompt", "edit_target_lyrics"}
+)
 """Parameters whose cells hardly repeat in a manifest."""
-_IGNORED = (("they record a past run", RECORD_KEYS), ("text2music does not use them", OTHER_TASK_KEYS))
+_TEXTS = frozenset({"prompt", "lyrics", "edit_target_prompt", "edit_target_lyrics"})
 _LONGEST_ID = 180
 _REMEMBERED_CELLS, _REMEMBERED_FILES = 100_000, 1_000
 _SUGGESTED = 100
@@ -43,12 +45,33 @@ class Row(NamedTuple):
 
 
 @dataclass(slots=True)
+class Ignored:
+    """Columns that were passed over, by the reason, and in how many rows."""
+
+    _names: dict[str, set[str]] = field(default_factory=dict)
+    _rows: Counter[str] = field(default_factory=Counter)
+
+    def add(self, reason: str, names: Collection[str]) -> None:
+        """Take in what of a row is passed over; nothing, where that is nothing."""
+        if names:
+            self._names.setdefault(reason, set()).update(names)
+            self._rows[reason] += 1
+
+    def notes(self) -> tuple[str, ...]:
+        """A line for each reason."""
+        lines = []
+        for reason, rows in self._rows.items():
+            names = ", ".join(sorted(self._names[reason]))
+            lines.append(f"ignored in {rows:,} {'row' if rows == 1 else 'rows'}: {names} ({reason})")
+        return tuple(lines)
+
+
+@dataclass(slots=True)
 class RowReader:
-    """Reads the rows of one manifest; remembers ids, to refuse a second one, and what it ignored, for one note each."""
+    """Reads the rows of one manifest; remembers ids, to refuse a second one, and what it ignored, for one note."""
 
     folder: Path
-    _ignored: dict[str, set[str]] = field(default_factory=dict)
-    _ignored_rows: Counter[str] = field(default_factory=Counter)
+    _ignored: Ignored = field(default_factory=Ignored)
     _ids: dict[str, int] = field(default_factory=dict)
     _cells: dict[tuple[str, str], Any] = field(default_factory=dict)
     _files: dict[str, str] = field(default_factory=dict)
@@ -84,10 +107,8 @@ class RowReader:
         if plan is not None and values.get("plan") is None:
             values["plan"] = plan
         if others:
-            self._ignore(others)
+            self._ignored.add("they record a past run", RECORD_KEYS.intersection(others))
             problems.extend(self._unknown(raw.place, others))
-            _check_task(raw.cells, complain)
-            _check_lora(self.folder, raw.cells, complain)
         preset = _name(raw.cells, "preset", complain) if "preset" in raw.cells else None
         return Row(raw.place, self._identify(raw, complain), values, preset, tuple(problems))
 
@@ -98,7 +119,7 @@ class RowReader:
             for column in ("id", "output_path")
             if column in raw.cells
         ]
-        row = RowReader(self.folder, self._ignored, self._ignored_rows).read(raw)
+        row = RowReader(self.folder, self._ignored).read(raw)
         return Row(raw.place, "defaults", row.values, row.preset, (*problems, *row.problems))
 
     def unreadable(self, refused: Refused) -> Row:
@@ -107,18 +128,8 @@ class RowReader:
         return Row(Place(refused.problems[0].where, 0), f"unreadable {self._unreadable}", {}, None, refused.problems)
 
     def notes(self) -> tuple[str, ...]:
-        """What was ignored, a line for each reason."""
-        lines = []
-        for reason, rows in self._ignored_rows.items():
-            keys = ", ".join(sorted(self._ignored[reason]))
-            lines.append(f"ignored in {rows:,} {'row' if rows == 1 else 'rows'}: {keys} ({reason})")
-        return tuple(lines)
-
-    def _ignore(self, columns: Iterable[str]) -> None:
-        for reason, keys in _IGNORED:
-            if found := keys.intersection(columns):
-                self._ignored.setdefault(reason, set()).update(found)
-                self._ignored_rows[reason] += 1
+        """What was ignored, in a line."""
+        return self._ignored.notes()
 
     def _unknown(self, place: Place, columns: Iterable[str]) -> Iterator[Problem]:
         """The columns that mean nothing, the first of them each with what is near; looking for that takes its time."""
@@ -230,34 +241,12 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _check_lora(folder: Path, cells: Mapping[str, Any], complain: Complaint) -> None:
-    lora = str(cells.get("lora_name_or_path", "none")).strip()
-    if lora.lower() in ("", "none"):
-        return
-    if _exists(folder / lora):
-        complain("lora_name_or_path", f"{shown(lora)}: this version renders without LoRA only", "write none")
-    else:
-        complain("lora_name_or_path", f"{shown(lora)} does not exist on this machine", "write none, or give its folder")
-
-
-def _check_task(cells: Mapping[str, Any], complain: Complaint) -> None:
-    task = str(cells.get("task", "text2music")).strip()
-    if task not in ("", "text2music"):
-        complain("task", f"{shown(task)} is not a task of this version", "write text2music, or leave it out")
-    if str(cells.get("audio2audio_enable", "")).strip().lower() in ("true", "yes", "on", "1"):
-        complain(
-            "audio2audio_enable",
-            "asks for audio2audio, which is not a task of this version",
-            "write false, or leave it out",
-        )
-
-
 def _hint(name: str, cell: Any) -> str:
-    if name in ("prompt", "lyrics") and isinstance(cell, list):
+    if name in _TEXTS and isinstance(cell, list):
         text = "[" + ", ".join(str(item) for item in cell) + "]"
         return (
             f"quote it: '{text}' (without quotes YAML reads a list)"
-            if name == "lyrics"
+            if name.endswith("lyrics")
             else f"quote it: '{text[1:-1]}'"
         )
     return ""

@@ -7,11 +7,12 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from acestep_batch import reading
 
 RANDOM = "random"
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ def plain_number(number: float) -> str:
 class Parameter:
     """Name, type, default, ranges, meaning and source of one parameter, stated once where it is declared.
 
-    ``kind`` is one of ``float``, ``int``, ``bool``, ``str``, ``choice``, ``ints``, ``floats``, ``seeds``,
-    ``choices``.
+    ``kind`` is one of ``float``, ``int``, ``bool``, ``str``, ``choice``, ``ints``, ``floats``, ``names``,
+    ``seeds``, ``choices``.
     ``guide`` is the control guide's recommended range: outside of it is a lint warning, outside ``hard`` an error.
     """
 
@@ -74,7 +75,8 @@ class Parameter:
             "bool": "true or false",
             "str": "text",
             "ints": f"a list of whole numbers, each {self.hard}, as [1, 2, 3] or 1;2;3",
-            "floats": f"a list of numbers, each {self.hard}, as [1, 0.5, 0.25] or 1;0.5;0.25",
+            "floats": f"a list of numbers, each {self.hard}, as [1, 0.5] or 1;0.5",
+            "names": "a list of texts, as [a, b] or a;b, or none",
             "seeds": f"a whole number {self.hard}, a list of them, or {RANDOM}",
             "choice": ", ".join(self.choices),
             "choices": "one or several of " + ", ".join(self.choices),
@@ -162,19 +164,27 @@ def _choice(parameter: Parameter, raw: object) -> str:
 
 
 def _ints(parameter: Parameter, raw: object) -> tuple[int, ...]:
-    numbers = tuple(reading.whole(item) for item in reading.items(raw))
+    return _all_inside(parameter, tuple(reading.whole(item) for item in reading.items(raw)))
+
+
+def _floats(parameter: Parameter, raw: object) -> tuple[float, ...]:
+    return _all_inside(parameter, tuple(reading.number(item) for item in reading.items(raw)))
+
+
+def _all_inside(parameter: Parameter, numbers: tuple[_Number, ...]) -> tuple[_Number, ...]:
     for number in numbers:
         if parameter.hard is not None and number not in parameter.hard:
             raise ValueError(f"holds {number}, which is outside the allowed range")
     return numbers
 
 
-def _floats(parameter: Parameter, raw: object) -> tuple[float, ...]:
-    numbers = tuple(reading.number(item) for item in reading.items(raw))
-    for number in numbers:
-        if parameter.hard is not None and number not in parameter.hard:
-            raise ValueError(f"holds {number:g}, which is outside the allowed range")
-    return numbers
+def _names(parameter: Parameter, raw: object) -> tuple[str, ...]:
+    """Names may hold blanks and commas, as paths do, so that only semicolons stand between them."""
+    if raw is None:
+        return ()
+    listed = raw.split(";") if isinstance(raw, str) and not raw.lstrip().startswith("[") else reading.items(raw)
+    texts = [reading.text(item).strip() for item in listed]
+    return tuple(text for text in texts if text.lower() not in ("", "none"))
 
 
 def _seeds(parameter: Parameter, raw: object) -> tuple[int, ...] | str:
@@ -201,6 +211,7 @@ _PARSERS: Mapping[str, Any] = {
     "choice": _choice,
     "ints": _ints,
     "floats": _floats,
+    "names": _names,
     "seeds": _seeds,
     "choices": _choices,
 }

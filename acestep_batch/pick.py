@@ -26,7 +26,7 @@ Writes chosen songs of a run or a sweep as a new manifest, with their exact para
                  In a sweep: id=CELL/ID, where the id stands in several cells
   +preset=NAME   leave to this preset what it sets, such as more steps; all else stays
   variance=V     not the songs themselves but retakes of them: 0 the same song, 1 another one
-  to=FILE        the manifest's file; else RUN_picks.yaml in the current folder
+  to=FILE        the manifest's file, a .yaml; else RUN_picks.yaml in the current folder
   --preset FILE  instead of a manifest, the one chosen song as a preset in the guide's JSON format
 
 Nothing is overwritten. The last line is the command that renders what was picked.
@@ -99,6 +99,8 @@ def _variance(text: str) -> float:
 def _target(given: str | None, folder: Path) -> Path:
     """Where the manifest goes: as given, or the first name that is free."""
     if given is not None:
+        if Path(given).suffix.lower() not in (".yaml", ".yml"):
+            raise refuse(f"to={given}", "is a manifest in YAML", "give it a name that ends in .yaml")
         return Path(given)
     parts = folder.resolve().parts[-2:]
     first = Path(f"{'_'.join(parts)}_picks.yaml")
@@ -132,3 +134,5 @@ def _write(target: Path, text: str) -> None:
         write_text(target, text)
     except FileExistsError:
         raise refuse(str(target), "exists already, and nothing is overwritten", "choose another name") from None
+    except OSError as error:
+        raise refuse(str(target), f"cannot be written ({error.strerror or error})", "choose another folder") from error

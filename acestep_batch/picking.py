@@ -28,9 +28,8 @@ def chosen(records: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[M
     found: list[Mapping[str, Any]] = []
     known = sorted({str(each[key]) for each in records for key in ("id", "row")})
     for word in asked:
-        cell, _, song = word.rpartition("/")
-        own = [each for each in records if not cell or str(each.get("cell", "")) == cell]
-        mine = [each for each in own if str(each["id"]) == song] or [each for each in own if str(each["row"]) == song]
+        cell, _, song = ("", "", word) if _of_id(records, word) else word.partition("/")
+        mine = _of_id([each for each in records if not cell or each.get("cell") == cell], song)
         cells = list(dict.fromkeys(str(each["cell"]) for each in mine if "cell" in each))
         if not mine:
             problems.append(Problem(f"id={word}", f"no song has this id{did_you_mean(song, known)}", _some(known)))
@@ -44,6 +43,13 @@ def chosen(records: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[M
     if problems:
         raise Refused(problems)
     return found
+
+
+def _of_id(records: Sequence[Mapping[str, Any]], song: str) -> list[Mapping[str, Any]]:
+    """The song of this id, or if there is none, all songs of the row."""
+    return [each for each in records if str(each["id"]) == song] or [
+        each for each in records if str(each["row"]) == song
+    ]
 
 
 def _some(words: Sequence[str]) -> str:

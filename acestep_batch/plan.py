@@ -1,8 +1,7 @@
-"""Rows to songs: settings checked row by row, seeds and durations decided, one song for each audio file."""
+"""Rows checked one by one, and a song as it is planned."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import islice
@@ -12,22 +11,24 @@ from acestep_batch.advice import RowAdvice
 from acestep_batch.compose import Run, Settings, row_settings, settings_below
 from acestep_batch.conflicts import Conflict, conflicts, lyric_conflicts
 from acestep_batch.engine.base import SETTINGS, SongRequest
+from acestep_batch.engine.tasks import Adapter, AwaitedSource, Source
 from acestep_batch.engine.v15.song import V15Song
 from acestep_batch.families import foreign_preset
-from acestep_batch.layers import EMPTY
 from acestep_batch.lint import Advice
-from acestep_batch.manifest import Row, RowReader
+from acestep_batch.manifest import Ignored, Row, RowReader
 from acestep_batch.manifest_rows import RawManifest
 from acestep_batch.models import Family
-from acestep_batch.parameter import RANDOM
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.room import memory_advice
-from acestep_batch.schema import LONGEST_S, SONG_OF, Generation
-from acestep_batch.seeds import drawn_duration_s, seed_of_id, take_seeds
+from acestep_batch.schema import LONGEST_S, TASK_PARAMETERS, Generation, names_used
+from acestep_batch.song_tasks import NEW_SONG, SOURCE_TASKS, task_name, task_of, unused_names
+from acestep_batch.sources import SongSource
 from acestep_batch.target import Target
-from acestep_batch.v15_songs import known_length_s, song_notes, v15_song
+from acestep_batch.v15_songs import song_notes, v15_song
 
 _PER_SONG = frozenset({"prompt", "lyrics", "actual_seeds", "output_path"})
+_FOREIGN = _PER_SONG | TASK_PARAMETERS
+"""What the settings of a new song do not depend on."""
 _PRESETS = frozenset({"preset", "preset_file"})
 
 TEMPLATE_FIELDS = (
@@ -64,8 +65,16 @@ class Song:
     requested: Mapping[str, Any]
     """The settings before seed, length and device were decided."""
     notes: tuple[str, ...] = ()
+    source: SongSource | None = None
+    """What its task starts from, where it starts from something."""
+    adapters: tuple[Adapter, ...] = ()
     family: Family = Family.V1
     """Whose parameters count; the others have their defaults."""
+
+    @property
+    def names_used(self) -> tuple[str, ...]:
+        """Its parameters that mean anything; what the others say is in no record."""
+        return names_used(self.generation.task, bool(self.adapters), self.family)
 
     @property
     def longest_s(self) -> float:
@@ -83,12 +92,19 @@ class Song:
         known = self.values() | own
         return {name: run_name if name == "name" else known[name] for name in TEMPLATE_FIELDS}
 
-    def request(self) -> SongRequest | V15Song:
-        """The song as the engine of its family sees it."""
+    def request(self, source: Source | None = None) -> SongRequest | V15Song:
+        """The song as the engine of its family sees it, with its source's content; without that only its length is
+        known."""
         if self.family is Family.V15:
             return v15_song(self.values(), self.seed)
+        return self.v1_request(source)
+
+    def v1_request(self, source: Source | None = None) -> SongRequest:
+        """A song of v1 as its engine sees it; as ``request``."""
         values = {name: getattr(self.generation, name) for name in SETTINGS if name != "seed"}
-        return SongRequest(seed=self.seed, **values)
+        if source is None and self.source is not None:
+            source = AwaitedSource(self.source.frames)
+        return SongRequest(seed=self.seed, **values, task=task_of(self.generation, source), adapters=self.adapters)
 
 
 @dataclass(slots=True)
@@ -99,6 +115,7 @@ class RowChecker:
     target: Target
     advice: RowAdvice
     defaults: Row | None = None
+    _ignored: Ignored = field(default_factory=Ignored)
     _below: dict[str | None, Settings] = field(default_factory=dict)
     _seen: dict[tuple[Any, ...], tuple[tuple[Conflict, ...], tuple[Advice, ...]]] = field(default_factory=dict)
 
@@ -126,10 +143,14 @@ class RowChecker:
         if row.problems:
             found = tuple(each for each in found if each.key in row.values)  # the others may follow from what is wrong
             return CheckedRow(row, settings, (*row.problems, *_row_problems(row, found)))
+        if self.target.family is Family.V1:
+            advised = (*advised, *self._unused(settings, row))
         advice = advised
         if self.target.family is Family.V1 and self.run.options.lint != "off":
             advice = (*advice, *self.advice.of_texts(settings))
-        if self.target.v15 is None and self.target.checkpoint is not None and not self.target.problems:
+        known = task_name(settings.values) not in SOURCE_TASKS  # how long the song will be
+        is_v1 = self.target.family is Family.V1
+        if is_v1 and self.target.checkpoint is not None and not self.target.problems and known:
             advice = (*advice, *self._memory_advice(settings))
         problems = _row_problems(row, found) if found else ()
         if self.run.options.lint == "error":
@@ -137,6 +158,21 @@ class RowChecker:
             problems = (*problems, *_row_problems(row, strict))
             advice = tuple(each for each in advice if each.note)
         return CheckedRow(row, settings, problems, advice)
+
+    def notes(self) -> tuple[str, ...]:
+        """What rows gave to new songs, which have no use for it, in a line."""
+        return self._ignored.notes()
+
+    def _unused(self, settings: Settings, row: Row) -> tuple[Advice, ...]:
+        """What the row or the command line gives to a task that has no use for it."""
+        task, own, above = task_name(settings.values), row.values.keys(), self.run.layers.command_line.keys()
+        if task == NEW_SONG and own.isdisjoint(TASK_PARAMETERS) and above.isdisjoint(TASK_PARAMETERS):
+            return ()
+        unused = unused_names(task, own | above, settings.values)
+        if task == NEW_SONG:
+            self._ignored.add(f"{task} does not use them", unused)
+            return ()
+        return tuple(Advice("unused", name, f"is not used by task {task}") for name in unused)
 
     def _memory_advice(self, settings: Settings) -> tuple[Advice, ...]:
         values, _ = self.target.effective(settings)
@@ -166,7 +202,8 @@ class RowChecker:
         seeds = settings.values["actual_seeds"]
         listed = len(seeds) if isinstance(seeds, tuple) else 0
         genres = self.advice.genres(settings.values["prompt"])
-        key = (row.preset, listed, genres, *[item for item in row.values.items() if item[0] not in _PER_SONG])
+        apart = _FOREIGN if task_name(settings.values) == NEW_SONG else _PER_SONG
+        key = (row.preset, listed, genres, *[item for item in row.values.items() if item[0] not in apart])
         seen = self._seen.get(key)
         if seen is None:
             if len(self._seen) > 10_000:
@@ -208,81 +245,3 @@ def checked_rows(
             yield CheckedRow(reader.unreadable(raw), None, raw.problems)
         else:
             yield checker.check(reader.read(raw))
-
-
-def seeds_of(settings: Settings, row_id: str) -> tuple[int, ...]:
-    """A row's seeds, one for each audio; ``random`` draws from the operating system."""
-    given = settings.values["actual_seeds"]
-    if given == RANDOM:
-        first: tuple[int, ...] = (secrets.randbits(32),)
-    else:
-        first = given or (seed_of_id(row_id),)
-    takes = settings.values["takes"]
-    return take_seeds(first[0], takes) if takes > 1 else first
-
-
-def audios_of(settings: Settings) -> int:
-    """How many audios a row makes."""
-    given = settings.values["actual_seeds"]
-    return max(len(given) if isinstance(given, tuple) else 1, int(settings.values["takes"]))
-
-
-def duration_s(settings: Settings, seed: int, longest_s: float) -> float:
-    """A song's length in seconds; -1 is drawn from the seed."""
-    asked = float(settings.values["audio_duration"])
-    return drawn_duration_s(seed, longest_s) if asked == -1 else asked
-
-
-def songs_of(
-    rows: Iterable[CheckedRow], run: Run, target: Target, stored_seeds: Mapping[str, tuple[int, ...]] = EMPTY
-) -> list[Song]:
-    """The songs of the rows that passed, in order.
-
-    ``stored_seeds`` are seeds of an earlier start, by row id: what was drawn at random then is not drawn again.
-    """
-    rows = list(rows)
-    taken = {checked.row.id.casefold() for checked in rows}
-    songs: list[Song] = []
-    for checked in rows:
-        if checked.settings is None or checked.problems:
-            continue
-        seeds = seeds_of(checked.settings, checked.row.id)
-        drawn = stored_seeds.get(checked.row.id, ())
-        if checked.settings.values["actual_seeds"] == RANDOM and drawn:
-            seeds = take_seeds(drawn[0], len(seeds))
-        effective, notes = target.effective(checked.settings)
-        preset = checked.settings.preset or "+".join(run.presets) or None
-        for take, seed in enumerate(seeds, 1):
-            values = effective | {
-                "actual_seeds": (seed,),
-                "takes": 1,
-            }
-            if target.family is Family.V15:
-                values["audio_duration"] = known_length_s(values, seed)
-            else:
-                values["audio_duration"] = duration_s(checked.settings, seed, run.hw.max_duration_s)
-            songs.append(
-                Song(
-                    index=len(songs) + 1,
-                    id=checked.row.id,
-                    song_id=checked.row.id if len(seeds) == 1 else _free_id(f"{checked.row.id}_{seed}", taken),
-                    place=str(checked.row.place),
-                    take=take,
-                    takes=len(seeds),
-                    seed=seed,
-                    preset=preset,
-                    generation=Generation(**values),
-                    requested={name: checked.settings.values[name] for name in SONG_OF[target.family]},
-                    notes=notes,
-                    family=target.family,
-                )
-            )
-    return songs
-
-
-def _free_id(wanted: str, taken: set[str]) -> str:
-    """The id, or with ``+`` after it until no other song has it; ids differ by more than case."""
-    while wanted.casefold() in taken:
-        wanted += "+"
-    taken.add(wanted.casefold())
-    return wanted

@@ -8,28 +8,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from acestep_batch.advice import RowAdvice
-from acestep_batch.compose import ONE_SONG_ID, Run, Settings
+from acestep_batch.compose import ONE_SONG_ID, Run
 from acestep_batch.hardware import Machine, TorchBuild
+from acestep_batch.linking import Places
 from acestep_batch.manifest import COLUMNS, RowReader
 from acestep_batch.manifest_files import open_manifest
 from acestep_batch.manifest_rows import Place, RawManifest, RawRow
 from acestep_batch.models import Family
-from acestep_batch.outputs.audio_files import encoder_failure
-from acestep_batch.outputs.folders import check_writable, free_bytes, run_folder
-from acestep_batch.outputs.formats import audio_format, format_problems
-from acestep_batch.outputs.names import template_problem
-from acestep_batch.outputs.output_path import OutputRules, is_absolute, output_target
+from acestep_batch.output_checks import formats_asked, output_problems, path_problem
+from acestep_batch.outputs.folders import free_bytes, run_folder
+from acestep_batch.outputs.output_path import OutputRules
 from acestep_batch.parameter import RANDOM
-from acestep_batch.plan import TEMPLATE_FIELDS, CheckedRow, RowChecker, audios_of, checked_rows, duration_s, seeds_of
+from acestep_batch.plan import CheckedRow, RowChecker, checked_rows
 from acestep_batch.problems import Problem, Refused, visible
+from acestep_batch.row_links import HeldRows
 from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
-from acestep_batch.schema import PARAMETERS, Output
+from acestep_batch.songs import audios_of, duration_s, seeds_of
 from acestep_batch.target import Target, target_of, token_counter
 
 SHIPPED = "shipped:"
 CELLS = "cells"
 """Folder of a sweep's cells."""
 MAX_CELL_CHARS = 64
+_ROWS_SHOWN = 20
+"""Rows that are kept where a run is only checked."""
 MAX_KEPT = 1000
 """Problems and pieces of advice that are kept word by word; the rest is counted."""
 
@@ -58,10 +60,14 @@ class Preflight:
     """All rows, or the first few in a dry run."""
     counts: Counter[str] = field(default_factory=Counter)
     audio_s: float = 0.0
+    made_s: float = 0.0
+    """Seconds of audio that the run's folder holds already."""
     own_files: frozenset[Path] = frozenset()
     """Files of the run itself, where it goes on; they may exist."""
     stored: tuple[PlannedSong, ...] = ()
     """The run's songs as they were planned, where its manifest is not read again."""
+    places: Places = field(default_factory=lambda: Places(Path(), Path()))
+    """Where files that rows name are looked for."""
 
     @property
     def blocking(self) -> list[Problem]:
@@ -115,45 +121,78 @@ def preflight(
     name = run_name(run, path)
     version = run_folder(Path(run.output.root), name) / "v0001"
     deepest = version / CELLS / ("x" * MAX_CELL_CHARS) if run.swept else version
-    rules = OutputRules(deepest / "audio", run.output.formats, _formats_asked(run), run.output.allow_outside)
-    state = Preflight(run, target, name, rules, [*target.problems, *_output_problems(run, rules)])
+    rules = OutputRules(deepest / "audio", run.output.formats, formats_asked(run), run.output.allow_outside)
+    state = Preflight(run, target, name, rules, [*target.problems, *output_problems(run, rules)])
     state.notes.extend(target.notes)
+    plan = stored or (read_plan(folder) if folder is not None and (folder / PLAN).exists() else ())
+    state.made_s = sum(
+        each.song.generation.audio_duration for each in plan if all(map(Path.exists, each.files.paths()))
+    )
     if stored:
         state.stored = tuple(stored)
         state.counts.update(rows=len(stored), songs=len(stored))
         state.audio_s = sum(each.song.longest_s for each in stored)
         return state
-    if folder is not None and (folder / PLAN).exists():
-        state.own_files = frozenset(path for each in read_plan(folder) for path in each.files.paths())
+    state.own_files = frozenset(path for each in plan for path in each.files.paths())
     checker = RowChecker(run, target, RowAdvice(token_counter(target.tokenizer)))
     reader = RowReader(path.parent if path is not None and not _is_folder(path) else path or Path())
+    state.places = Places(reader.folder, Path(run.output.root))
+    held = HeldRows()
     try:
         manifest = _one_song() if path is None else open_manifest(path, COLUMNS)
         state.problems.extend(manifest.problems)
-        for checked in watch(checked_rows(manifest, reader, checker, run.options.limit), manifest.progress):
-            _take_in(state, checked, keep_rows)
+        for row in watch(checked_rows(manifest, reader, checker, run.options.limit), manifest.progress):
+            if row.row.place.row == 0 and row.row.id == "defaults":
+                state.problems.extend(row.problems)
+                continue
+            checked = _with_path_problem(state, row)
+            if keep_rows or len(state.rows) < _ROWS_SHOWN:
+                state.rows.append(checked)
+            if not held.hold(checked):
+                _count(state, checked)
+        _count_linked(state, held, path)
     except Refused as refused:
         state.problems.extend(refused.problems)
     if not state.counts["rows"] and not state.problems:
         state.problems.append(Problem(str(path), "holds no songs", "add rows"))
-    state.notes.extend(reader.notes())
+    state.notes.extend((*reader.notes(), *checker.notes()))
     return state
+
+
+def _count_linked(state: Preflight, held: HeldRows, path: Path | None) -> None:
+    """Judge the rows that name other songs; those whose rows were not kept are looked up in the manifest again."""
+    if not held.rows:
+        return
+    run = state.run
+    rows: Iterable[CheckedRow] = state.rows
+    are_all = len(state.rows) == state.counts["rows"] + len(held.rows)
+    if path is not None and not are_all and held.lacks(held.rows):
+        checker = RowChecker(run, state.target, RowAdvice(None))
+        rows = checked_rows(open_manifest(path, COLUMNS), RowReader(state.places.manifest), checker, run.options.limit)
+    elif not are_all:
+        rows = held.rows
+    found = held.link(held.named_among(rows), run, state.target, state.places)
+    for each in found.values():
+        _count(state, each.checked, each.audio_s)
+    state.rows = [found[each.row.id].checked if each.row.id in found else each for each in state.rows]
 
 
 def _one_song() -> RawManifest:
     return RawManifest(None, [RawRow(Place("command line", 1), {"id": ONE_SONG_ID})], lambda: 1.0)
 
 
-def _take_in(state: Preflight, checked: CheckedRow, keep: bool) -> None:
+def _with_path_problem(state: Preflight, checked: CheckedRow) -> CheckedRow:
+    settings = checked.settings
+    if settings is None or settings.values["output_path"] is None:
+        return checked
+    where = f"{checked.row.place}, output_path"
+    found = path_problem(settings, state.run, state.rules, state.own_files, where)
+    return checked if found is None else checked._replace(problems=(*checked.problems, found))
+
+
+def _count(state: Preflight, checked: CheckedRow, audio_s: float | None = None) -> None:
+    """Take in a row and what is wrong with it; ``audio_s`` is how much audio it makes, where that is known."""
     row, settings, problems, advice = checked
-    if settings is not None and settings.values["output_path"] is not None:
-        found = _path_problem(settings, state, f"{row.place}, output_path")
-        if found is not None:
-            problems = (*problems, found)
-            checked = checked._replace(problems=problems)
-    if row.place.row == 0 and row.id == "defaults":
-        state.problems.extend(problems)
-        return
     state.counts["rows"] += 1
     if problems:
         state.counts["invalid"] += 1
@@ -170,56 +209,14 @@ def _take_in(state: Preflight, checked: CheckedRow, keep: bool) -> None:
         audios = audios_of(settings)
         state.counts["songs"] += audios
         is_drawn = settings.values["audio_duration"] == -1 and state.target.family is Family.V1
-        if is_drawn and settings.values["actual_seeds"] != RANDOM:
+        if audio_s is not None:
+            state.audio_s += audio_s
+        elif is_drawn and settings.values["actual_seeds"] != RANDOM:
             seeds = seeds_of(settings, checked.row.id)
             state.audio_s += sum(duration_s(settings, seed, state.run.hw.max_duration_s) for seed in seeds)
         else:
             asked = settings.values["audio_duration"]
             state.audio_s += audios * (state.run.hw.max_duration_s if asked == -1 else asked)
-    if keep or len(state.rows) < 20:
-        state.rows.append(checked)
-
-
-def _path_problem(settings: Settings, state: Preflight, where: str) -> Problem | None:
-    """Why a row's own path cannot be used: not allowed, of a format that cannot be written, or taken."""
-    asked, output = settings.values["output_path"], state.run.output
-    found = output_target(asked, "name", state.rules, where=where)
-    if isinstance(found, Problem):
-        return found
-    if found.formats != output.formats and (problems := _format_problems(found.formats, output)):
-        return problems[0]
-    if not is_absolute(asked):
-        return None
-    if check_writable(found.folder) is not None:
-        return Problem(where, f"{found.folder} is not writable", "choose another folder")
-    if audios_of(settings) > 1 or state.run.swept:
-        return None  # the name gets a suffix
-    taken = [path for path in found.paths() if path.exists() and path not in state.own_files]
-    return Problem(where, f"{taken[0]} exists and is never overwritten", "choose another name") if taken else None
-
-
-def _formats_asked(run: Run) -> bool:
-    return run.output.formats != PARAMETERS["output"]["formats"].default or any(
-        "output.formats=" in each for each in run.overrides
-    )
-
-
-def _format_problems(formats: tuple[str, ...], output: Output) -> list[Problem]:
-    problems = format_problems(formats, output.wav_subtype, output.sample_rate)
-    for name in formats:
-        if reason := encoder_failure(audio_format(name, output.wav_subtype)):
-            message = f"libsndfile cannot write {name}: {reason}"
-            problems.append(Problem("output.formats", message, "pip install -U soundfile"))
-    return problems
-
-
-def _output_problems(run: Run, rules: OutputRules) -> list[Problem]:
-    output = run.output
-    problems = _format_problems(output.formats, output)
-    for problem in (template_problem(output.template, TEMPLATE_FIELDS), check_writable(Path(output.root))):
-        problems.extend([problem] if problem is not None else [])
-    longest = output_target(None, "name", rules, where="output.root")
-    return [*problems, longest] if isinstance(longest, Problem) else problems
 
 
 def needed_bytes(run: Run, audio_s: float) -> int:
@@ -230,13 +227,14 @@ def needed_bytes(run: Run, audio_s: float) -> int:
         "flac": run.output.sample_rate * 2 * 3,
         **_BYTES_A_SECOND,
     }
-    return int(audio_s * sum(rates[name] for name in run.output.formats))
+    copies = 0 if run.output.loudness_lufs is None else max(rates[name] for name in run.output.formats)
+    return int(audio_s * (copies + sum(rates[name] for name in run.output.formats)))
 
 
 def disk_problem(checked: Sequence[Preflight]) -> Problem | None:
-    """Why the disk cannot hold what all these runs will write; None where it can."""
-    needed = sum(needed_bytes(each.run, each.audio_s) for each in checked)
-    audio_h = sum(each.audio_s for each in checked) / 3600
+    """Why the disk cannot hold what all these runs will write beside what they hold; None where it can."""
+    missing_s = [max(0.0, each.audio_s - each.made_s) for each in checked]
+    needed = sum(needed_bytes(each.run, audio_s) for each, audio_s in zip(checked, missing_s, strict=True))
     try:
         free = free_bytes(Path(checked[0].run.output.root))
     except OSError as error:
@@ -245,6 +243,10 @@ def disk_problem(checked: Sequence[Preflight]) -> Problem | None:
         return None
     return Problem(
         "output.root",
-        f"{audio_h:.1f} h of audio need about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+        f"{sum(missing_s) / 3600:.2f} h of audio need about {_size(needed)}, {_size(free)} are free",
         "choose another folder with output.root=, or a smaller output.formats=",
     )
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -15,7 +15,7 @@ from acestep_batch.models import Family
 from acestep_batch.outputs.publish import AudioFile
 from acestep_batch.plan import CheckedRow, Song
 from acestep_batch.run_plan import PlannedSong
-from acestep_batch.schema import SONG_OF
+from acestep_batch.sources import SongSource
 
 RECORD_VERSION = 1
 _TEXTS = ("prompt", "lyrics", "plan")
@@ -48,6 +48,10 @@ class Outcome:
     peak_memory_bytes: int | None = None
     """Of the device, where it counts its memory."""
     peak_process_bytes: int | None = None
+    source: SongSource | None = None
+    """What its task started from, with the hash of what was read."""
+    latents: str = ""
+    """Where its latents were kept, from the run's folder; empty where they were not."""
     rungs: tuple[str, ...] = ()
     """What was done so that the song could be made after all, such as with less memory."""
 
@@ -57,8 +61,8 @@ class Outcome:
 
 
 def manifest_row(song: Song) -> dict[str, Any]:
-    """Every parameter that its family reads, as it is used, as one row of a manifest: it renders the same song."""
-    values = {name: _plain(value) for name, value in song.values().items() if name in SONG_OF[song.family]}
+    """Every parameter that is used, as one row of a manifest: it renders the same song."""
+    values = {name: _plain(getattr(song.generation, name)) for name in song.names_used}
     if values["output_path"] is not None:
         values["output_path"] = PureWindowsPath(values["output_path"]).name  # rendering again must not need that folder
     return {"id": song.song_id, **values}
@@ -82,8 +86,13 @@ def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any]
             "take": song.take,
             "takes": song.takes,
             "preset": song.preset,
-            "requested": {name: _plain(value) for name, value in song.requested.items() if name not in _TEXTS},
+            "requested": {
+                name: _plain(song.requested[name])
+                for name in song.names_used
+                if name in song.requested and name not in _TEXTS
+            },
             "derived_seeds": {"song": song.seed},
+            **_beginnings(outcome),
             **(rendered.planned or {}),
             "notes": [*song.notes, *rendered.notes],
             "engine": dict(engine),
@@ -157,6 +166,7 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
         "file_sha256": files[0]["file_sha256"] if files else "",
         "clipped_samples": outcome.files[0].audio.clipped_samples if files else None,
         "notes": [*song.notes, *(rendered.notes if rendered is not None else ())],
+        **_beginnings(outcome),
         **_planned_columns(rendered),
         **_maker(),
         **row,
@@ -176,6 +186,18 @@ def _planned_columns(rendered: RenderedSong | None) -> dict[str, Any]:
     codes = plan.pop("audio_codes")
     kept = {name: value for name, value in plan.items() if name not in ("thought", "notes")}
     return {f"planned_{name}": value for name, value in kept.items()} | {"planned_codes": len(codes or ())}
+
+
+def _beginnings(outcome: Outcome) -> dict[str, Any]:
+    """What a song was made from beside its parameters; nothing of a new one."""
+    source = outcome.source or outcome.song.source
+    found: dict[str, Any] = {} if source is None else {"started_from": asdict(source)}
+    if adapters := outcome.song.adapters:
+        weights, hashes = [each.weight for each in adapters], [each.sha256 for each in adapters]
+        found["loras"] = {"path": [str(each.path) for each in adapters], "weight": weights, "sha256": hashes}
+    if outcome.latents:
+        found["latents"] = outcome.latents
+    return found
 
 
 def shared_line(record: Mapping[str, Any], twin: PlannedSong) -> dict[str, Any]:

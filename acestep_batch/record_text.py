@@ -56,7 +56,7 @@ def _parameters(row: Mapping[str, Any]) -> Iterator[str]:
     defaults = {
         name: list(each.default) if isinstance(each.default, tuple) else each.default
         for name, each in SONG.items()
-        if name in row and name not in _ELSEWHERE
+        if name not in _ELSEWHERE and name in row
     }
     differing = [name for name, default in defaults.items() if row.get(name) != default]
     yield from ("", "parameters unlike the defaults" if differing else "every parameter has its default")

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from acestep_batch.engine.checkpoint import LYRIC_VOCAB
+from acestep_batch.engine.tasks import Adapter
 from acestep_batch.engine.v15.orchestration import Plan
 from acestep_batch.models import Family
 from acestep_batch.outputs.formats import ALL_FORMATS, AudioFormat
 from acestep_batch.outputs.records import json_text
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem, Refused, one_line, refuse
-from acestep_batch.schema import FROM_RECORD, PARAMETERS, SONG, Generation, reads
+from acestep_batch.schema import FROM_RECORD, PARAMETERS, SONG, TASKS, Generation, names_used
+from acestep_batch.song_tasks import SOURCE_TASKS
+from acestep_batch.sources import SongSource, adapters_of, source_of_record
 
 _REMEDY = "take the record from a copy of the run"
 _ROUNDED_S = 1.0
@@ -114,12 +117,10 @@ def song_of_row(row: Mapping[str, Any], where: str) -> Song:
     values: dict[str, Any] = {}
     problems = []
     family = _family(row)
-    for name, parameter in SONG.items():
-        if not reads(family, parameter):
-            values[name] = parameter.default
-            continue
+    task, has_lora = str(row.get("task", "text2music")), bool(row.get("lora_name_or_path"))
+    for name in names_used(task if task in TASKS else "text2music", has_lora, family):
         try:
-            values[name] = parameter.parse(row[name])
+            values[name] = SONG[name].parse(row[name])
         except KeyError:
             problems.append(Problem(f"{where}, {name}", "is missing", _REMEDY))
         except ValueError as error:
@@ -127,11 +128,25 @@ def song_of_row(row: Mapping[str, Any], where: str) -> Song:
     seeds = values.get("actual_seeds")
     if "actual_seeds" in values and not (isinstance(seeds, tuple) and len(seeds) == 1):
         problems.append(Problem(f"{where}, actual_seeds", f"is {seeds}, not the one seed of a song", _REMEDY))
+    source: SongSource | None = None
+    adapters: tuple[Adapter, ...] = ()
+    try:
+        record = row if "started_from" in row or "loras" in row else dict(row.get("record") or {})
+        source = source_of_record(record.get("started_from"))
+        loras = record.get("loras") or {"path": (), "weight": (), "sha256": ()}
+        adapters = adapters_of(zip(loras["path"], loras["weight"], loras["sha256"], strict=True))
+        if bool(adapters) != bool(values.get("lora_name_or_path")):
+            raise ValueError("there are LoRAs and no name for them, or names without one")
+        if (source is not None) != (values.get("task") in SOURCE_TASKS):
+            raise ValueError("there is a source and no task for it, or a task without one")
+    except (LookupError, TypeError, ValueError) as error:
+        problems.append(Problem(f"{where}, sources", one_line(error), _REMEDY))
     if problems:
         raise Refused(problems)
     song_id = str(row.get("id", ""))
     (seed,) = values["actual_seeds"]
-    return Song(0, song_id, song_id, where, 1, 1, seed, None, Generation(**values), {}, family=family)
+    own = Generation(**values)
+    return Song(0, song_id, song_id, where, 1, 1, seed, None, own, {}, source=source, adapters=adapters, family=family)
 
 
 def _family(row: Mapping[str, Any]) -> Family:

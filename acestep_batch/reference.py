@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from acestep_batch.measure.asked import ASKED_COLUMNS
-from acestep_batch.measure.columns import COLUMNS, NEAREST_COLUMNS, Column
+from acestep_batch.measure.columns import Column
 from acestep_batch.measure.flags import NEAR_DUPLICATE, RULES, STATES, VERDICT_COLUMNS, Quality
 from acestep_batch.parameter import Parameter, plain_number
 from acestep_batch.schema import (
@@ -21,6 +20,7 @@ from acestep_batch.schema import (
     SONG,
     TEXT_FILES,
 )
+from acestep_batch.summary_columns import MEASURED_COLUMNS, RECORD_COLUMNS, SONG_COLUMNS
 
 USAGE = """\
 usage: python -m acestep_batch [hw=NAME] [model=NAME] [+preset=NAME] [manifest.path=FILE] [key=value ...]
@@ -164,7 +164,8 @@ def _property(parameter: Parameter) -> dict[str, Any]:
         "str": {"type": "string"},
         "choice": {"enum": list(parameter.choices)},
         "ints": {"type": "array", "items": numbers},
-        "floats": {"type": "array", "items": {"type": "number"} | _bounds(parameter)},
+        "floats": _one_or_several({"type": "number"} | _bounds(parameter)),
+        "names": _one_or_several({"type": "string"}),
         "seeds": {"anyOf": [numbers, {"type": "array", "items": numbers}, {"const": "random"}]},
     }
     found = dict(kinds[parameter.kind])
@@ -172,6 +173,10 @@ def _property(parameter: Parameter) -> dict[str, Any]:
         found = {"anyOf": [found, {"type": "null"}]}
     default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
     return found | {"description": parameter.meaning, "default": default}
+
+
+def _one_or_several(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [dict(item), {"type": "array", "items": dict(item)}]}
 
 
 def _bounds(parameter: Parameter) -> dict[str, Any]:
@@ -200,13 +205,15 @@ def generated_files(root: Path) -> dict[Path, str]:
     measured = between_marks(
         outputs.read_text(encoding="utf-8"),
         "measurements",
-        columns_table((*COLUMNS, *ASKED_COLUMNS, *NEAREST_COLUMNS, *VERDICT_COLUMNS)),
+        columns_table((*MEASURED_COLUMNS, *VERDICT_COLUMNS)),
     )
+    recorded = between_marks(measured, "records", columns_table(RECORD_COLUMNS))
+    asked = between_marks(recorded, "songs", columns_table(SONG_COLUMNS))
     return {
         root / "docs" / "parameters.md": parameters_page(),
         root / "docs" / "manifest.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         guide: between_marks(guide.read_text(encoding="utf-8"), "patterns", patterns_table()),
-        outputs: between_marks(measured, "flags", flags_table()),
+        outputs: between_marks(asked, "flags", flags_table()),
         readme: between_marks(readme.read_text(encoding="utf-8"), "parameters", short_table()),
     }
 

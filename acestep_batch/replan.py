@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from acestep_batch.identity import changed_facts
+from acestep_batch.latents_files import latents_file
+from acestep_batch.levels import steps
 from acestep_batch.outputs.audio_files import decoded, file_sha256
 from acestep_batch.outputs.output_path import unique_targets
 from acestep_batch.outputs.plain_files import check_plain_file
 from acestep_batch.record import shown_path
 from acestep_batch.run_plan import PlannedSong, batches_of, with_duplicates
 
-Batching = Callable[[Sequence[PlannedSong]], list[list[int]]]
-"""Micro-batches of songs, as positions in the sequence."""
+Batching = Callable[[Sequence[PlannedSong], Sequence[Hashable]], list[list[int]]]
+"""Micro-batches of songs, as positions in the sequence, given what else those of one batch must share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Work:
 
 def first_plan(songs: Sequence[PlannedSong], batching: Batching) -> Work:
     """The work of a run that begins."""
-    plan = _batched(with_duplicates(songs), 0, batching)
+    plan = with_duplicates(songs)
+    plan = _batched(plan, 0, batching, plan)
     return Work(tuple(plan), {each.song.song_id: "not made yet" for each in plan})
 
 
@@ -58,10 +61,9 @@ def plan_again(
     so that a torn one is rendered in the same company and to the same bits.
     """
     old = {each.song.song_id: each for each in before}
-    songs = _with_old_names(songs, old)
     asked = {each.song.song_id for each in songs}
-    if is_part:
-        songs += [each for each in before if each.song.song_id not in asked]
+    beyond = [each for each in before if is_part and each.song.song_id not in asked]
+    songs = [*_with_old_names(songs, old, beyond), *beyond]
     now = {each.song.song_id: each for each in songs}
     todo: dict[str, str] = {}
     for each in (each for each in songs if each.song.song_id in asked):
@@ -81,7 +83,7 @@ def plan_again(
     plan = with_duplicates([replace(each, batch=batch_of.get(each.song.song_id)) for each in songs], done)
     rest = [each for each in plan if each.batch is None and each.song.song_id in todo.keys() - moved.keys()]
     first_free = max((each.batch for each in before if each.batch is not None), default=-1) + 1
-    placed = {each.song.song_id: each for each in _batched(rest, first_free, batching)}
+    placed = {each.song.song_id: each for each in _batched(rest, first_free, batching, plan)}
     plan = [placed.get(each.song.song_id, each) for each in plan]
     own = {each.song.song_id: moved[each.song.song_id] for each in plan
            if each.same_as is None and each.song.song_id in moved}  # fmt: skip
@@ -107,10 +109,12 @@ def _moved(
     return {song_id: earlier for song_id, earlier in found.items() if earlier is not None and earlier != song_id}
 
 
-def _with_old_names(songs: Sequence[PlannedSong], old: Mapping[str, PlannedSong]) -> list[PlannedSong]:
+def _with_old_names(
+    songs: Sequence[PlannedSong], old: Mapping[str, PlannedSong], beyond: Sequence[PlannedSong]
+) -> list[PlannedSong]:
     """Songs that are asked for unchanged keep their files, whatever their places in the manifest are now.
 
-    New songs keep out of their way.
+    New songs keep out of their way, and out of that of songs ``beyond`` what is asked.
     """
     kept = {
         song_id: before.files
@@ -121,7 +125,8 @@ def _with_old_names(songs: Sequence[PlannedSong], old: Mapping[str, PlannedSong]
         and before.song.generation.output_path == each.song.generation.output_path
     }
     new = [each for each in songs if each.song.song_id not in kept]
-    names = unique_targets([*kept.values(), *(each.files for each in new)])[len(kept) :]
+    taken = [*kept.values(), *(each.files for each in beyond)]
+    names = unique_targets([*taken, *(each.files for each in new)])[len(taken) :]
     files = kept | {each.song.song_id: name for each, name in zip(new, names, strict=True)}
     return [replace(each, files=files[each.song.song_id]) for each in songs]
 
@@ -130,15 +135,40 @@ def _unchanged(old: PlannedSong, now: PlannedSong | None) -> bool:
     return now is not None and now.identity == old.identity and now.files == old.files
 
 
-def _batched(songs: Sequence[PlannedSong], first: int, batching: Batching) -> list[PlannedSong]:
-    """The songs with their micro-batches, counted from ``first``; a song that sounds like another needs none."""
+def _batched(
+    songs: Sequence[PlannedSong], first: int, batching: Batching, plan: Sequence[PlannedSong]
+) -> list[PlannedSong]:
+    """The songs with their micro-batches, counted from ``first``; a song that sounds like another needs none.
+
+    Those that start from others of the ``plan`` come after them, level by level, together only where the first songs of
+    their chains are: so whoever makes a batch of the first songs can make all that follows from them.
+    """
     found = {each.song.song_id: each for each in songs}
-    alone = [each for each in songs if each.same_as is None]
-    for number, positions in enumerate(batching(alone), first):
-        for position in positions:
-            song_id = alone[position].song.song_id
-            found[song_id] = replace(found[song_id], batch=number)
+    step, batch_of = steps(each.song for each in plan), first_batches(plan)
+    alone = sorted((each for each in songs if each.same_as is None), key=lambda each: step[each.song.song_id].level)
+    starts = sum(step[each.song.song_id].level == 0 for each in alone)
+    for own in (alone[:starts], alone[starts:]):
+        chains = [step[each.song.song_id] for each in own]
+        apart = [(level, batch_of(chain)) if level else None for level, chain in chains]
+        batches = batching(own, apart) if own else []
+        for number, positions in enumerate(batches, first):
+            for position in positions:
+                song_id = own[position].song.song_id
+                found[song_id] = replace(found[song_id], batch=number)
+        first += len(batches)
+        batch_of = first_batches([found.get(each.song.song_id, each) for each in plan])
     return list(found.values())
+
+
+def first_batches(plan: Sequence[PlannedSong]) -> Callable[[str], int | None]:
+    """Tells the micro-batch of a song, or of the one whose audio it shares; None where it has none any more."""
+    own = {each.song.song_id: each for each in plan}
+
+    def batch_of(song_id: str) -> int | None:
+        planned = own[song_id]
+        return planned.batch if planned.same_as is None else own[planned.same_as].batch
+
+    return batch_of
 
 
 def _reason(song: PlannedSong, old: PlannedSong | None, record: Mapping[str, Any] | None, folder: Path) -> str:
@@ -155,6 +185,8 @@ def _reason(song: PlannedSong, old: PlannedSong | None, record: Mapping[str, Any
         shown_path(song.files.path(name), folder) for name in song.files.formats
     }:
         return "changed: output_path"
+    if record.get("latents") and not latents_file(folder, song.identity).is_file():
+        return f"{record['latents']} is missing"
     return files_reason(record, folder)
 
 

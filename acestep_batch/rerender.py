@@ -26,6 +26,7 @@ from acestep_batch.plan import Song
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.recorded import Recorded, files_by_name
 from acestep_batch.rerender_v15 import v15_engine_key
+from acestep_batch.source_files import SourceFiles
 from acestep_batch.weights_place import WeightsPlace
 
 
@@ -119,13 +120,18 @@ def loaded_problems(recorded: Recorded, engine: Engine) -> list[Problem]:
     return obstacles(recorded, files_by_name(facts["files"]), dict(facts.get("lyric_libraries") or {}))
 
 
-def render_again(engine: Engine, songs: Sequence[Song], sample_rate: int, on_batch: OnBatch) -> dict[str, Rendering]:
+def render_again(
+    engine: Engine, songs: Sequence[Song], sample_rate: int, on_batch: OnBatch, folder: Path
+) -> dict[str, Rendering]:
     """Songs of one micro-batch by the runner's own steps, by song id; what cannot be made says why.
 
+    ``folder`` is their run's, in which other songs lie that they start from.
     A song that was decoded in overlapping windows says so in its row; no other is.
     """
-    denoised = denoise(engine, songs, on_batch)
-    attempts: list[Attempt] = []
+    sources, failed = SourceFiles(folder, {}).load(songs)
+    able = [song for song in songs if song.song_id not in failed]
+    denoised = denoise(engine, able, on_batch, sources) if able else []
+    attempts = [Attempt(song, 0.0, error=failed[song.song_id]) for song in songs if song.song_id in failed]
     for way in Decoding:  # a song of several may have been decoded otherwise than they, for want of memory
         own = [each for each in denoised if asked_decoding(each.song) is way]
         attempts += decode(engine, own, sample_rate, overlapped_allowed=False)

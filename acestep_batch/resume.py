@@ -100,9 +100,10 @@ def _again(
     if not Path(command.directory).is_dir():
         message = f"the directory of its command is gone: {command.directory}"
         raise refuse(str(folder), message, "resume it with --as-planned")
+    here = Path.cwd()
     os.chdir(command.directory)
-    if folder.is_relative_to(Path.cwd()):
-        folder = folder.relative_to(Path.cwd())
+    if Path.cwd() == here and folder.is_relative_to(here):  # from elsewhere, only the whole path leads there
+        folder = folder.relative_to(here)
     machine = detect()
     with composer(conf, command.config_dir, command.config_name) as opened:
         layers, common = opened.sweep([*_lasting(command), *extra], command.multirun, profile_for(machine)[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path, PureWindowsPath
 from types import NoneType
 from typing import Any
@@ -20,12 +20,15 @@ from acestep_batch.parameter import shown
 from acestep_batch.plan import Song
 from acestep_batch.problems import one_line, refuse
 from acestep_batch.run_folder import read_run_file
-from acestep_batch.schema import SONG, SONG_OF, Generation
+from acestep_batch.schema import SONG, Generation
+from acestep_batch.song_tasks import SOURCE_TASKS
+from acestep_batch.sources import adapters_of, source_of_record
 
 PLAN = "plan.jsonl"
 AUDIO = "audio"
 """Folder of the audio files of a run."""
 
+_OWN = tuple(each.name for each in fields(Song) if each.name not in ("generation", "requested", "source", "adapters"))
 _IDENTITY = re.compile("[0-9a-f]{64}")
 _LONGEST_STEM_BYTES = 220
 _SONG_TYPES: Mapping[str, tuple[type, ...]] = {
@@ -55,11 +58,10 @@ def plan_text(plan: Iterable[PlannedSong], folder: Path) -> str:
 
 
 def _line(planned: PlannedSong, folder: Path) -> dict[str, Any]:
-    files, own = planned.files, SONG_OF[planned.song.family]
-    generation = {name: value for name, value in planned.song.values().items() if name in own}
+    files = planned.files
     inside = files.folder.is_relative_to(folder)
     return {
-        "song": {**asdict(planned.song), "generation": generation},
+        "song": _song_line(planned.song),
         "folder": files.folder.relative_to(folder).as_posix() if inside else str(files.folder),
         "stem": files.stem,
         "formats": list(files.formats),
@@ -68,6 +70,20 @@ def _line(planned: PlannedSong, folder: Path) -> dict[str, Any]:
         "batch": planned.batch,
         "same_as": planned.same_as,
     }
+
+
+def _song_line(song: Song) -> dict[str, Any]:
+    """A song as plain values, without the parameters that mean nothing to it."""
+    own = {name: getattr(song, name) for name in _OWN}
+    own["generation"] = {name: getattr(song.generation, name) for name in song.names_used}
+    own["requested"] = {name: song.requested[name] for name in song.names_used if name in song.requested}
+    if song.family is not Family.V1:
+        own["family"] = str(song.family)
+    if song.source is not None:
+        own["source"] = asdict(song.source)
+    if song.adapters:
+        own["adapters"] = [[str(each.path), each.weight, each.sha256] for each in song.adapters]
+    return own
 
 
 def read_plan(folder: Path) -> list[PlannedSong]:
@@ -107,6 +123,8 @@ def _planned(line: Mapping[str, Any], folder: Path, may_leave: bool) -> PlannedS
         "generation": Generation(**generation),
         "notes": tuple(map(_text, values["notes"])),
         "family": Family(values.get("family", Family.V1)),
+        "source": source_of_record(values.get("source")),
+        "adapters": adapters_of(values.get("adapters", ())),
     }
     song = Song(**{**values, **typed})
     for name, kind in _SONG_TYPES.items():
@@ -114,6 +132,8 @@ def _planned(line: Mapping[str, Any], folder: Path, may_leave: bool) -> PlannedS
             raise ValueError(f"song.{name} is {shown(getattr(song, name))}")
     if song.index < 1 or song.generation.actual_seeds != (song.seed,) or not f"{song.id}{song.song_id}".isprintable():
         raise ValueError(f"song {song.song_id!r} has an impossible place, seed or name")
+    if (song.source is not None) != (song.generation.task in SOURCE_TASKS):
+        raise ValueError(f"song {song.song_id!r} has a source and no task for it, or a task without one")
     stem, formats, facts, batch, same_as = (line[name] for name in ("stem", "formats", "facts", "batch", "same_as"))
     if not isinstance(stem, str) or safe_name(stem) != stem or len(stem.encode("utf-8")) > _LONGEST_STEM_BYTES:
         raise ValueError(f"stem {shown(stem)} is no file name")
@@ -165,7 +185,8 @@ def is_same_plan(one: Sequence[PlannedSong], other: Sequence[PlannedSong]) -> bo
 def _settled(planned: PlannedSong) -> tuple[Any, ...]:
     song = planned.song
     own = (song.song_id, song.index, song.id, song.take, song.takes, song.preset)
-    return *own, planned.identity, planned.files, planned.batch, planned.same_as
+    beside = (song.source, song.adapters)
+    return *own, *beside, planned.identity, planned.files, planned.batch, planned.same_as
 
 
 def with_duplicates(plan: Sequence[PlannedSong], done: Container[str] = ()) -> list[PlannedSong]:

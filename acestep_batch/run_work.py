@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,25 @@ from acestep_batch.batches import micro_batches
 from acestep_batch.engine.load import model_files, planner_files
 from acestep_batch.identity import identity_of, needs_planner, sound_facts
 from acestep_batch.ledger import latest, ledger_files, read_ledger
+from acestep_batch.levels import steps
+from acestep_batch.linking import linked
 from acestep_batch.lock import LOCKS, held, is_alone
 from acestep_batch.outputs.atomic import write_text
+from acestep_batch.outputs.formats import audio_format, is_lossy
 from acestep_batch.outputs.names import stem_from_template
 from acestep_batch.outputs.output_path import OutputRules, OutputTarget, is_absolute, output_target, unique_targets
 from acestep_batch.outputs.records import json_text
-from acestep_batch.plan import Song, songs_of
+from acestep_batch.plan import Song
 from acestep_batch.preflight import Preflight
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.record import manifest_row
-from acestep_batch.replan import Work, first_plan, plan_again
+from acestep_batch.replan import Work, first_batches, first_plan, plan_again
 from acestep_batch.run_plan import PLAN, PlannedSong, is_same_plan, plan_text, read_plan, stored_seeds
+from acestep_batch.schema import Output
 from acestep_batch.seals import broken_seals, write_seals
 from acestep_batch.shard import Shard
+from acestep_batch.songs import songs_of
+from acestep_batch.sources import LATENTS
 from acestep_batch.superseded import remove_temporary_files, set_aside
 
 log = logging.getLogger("acestep_batch")
@@ -85,8 +91,8 @@ def _work(
 ) -> Work:
     songs = planned_songs(checked, folder, stored_seeds(before) if before else recorded_seeds(records))
 
-    def batching(own: Sequence[PlannedSong]) -> list[list[int]]:
-        return [list(batch.positions) for batch in micro_batches([each.song for each in own], checked.target)]
+    def batching(own: Sequence[PlannedSong], apart: Sequence[Hashable]) -> list[list[int]]:
+        return [list(batch.positions) for batch in micro_batches([each.song for each in own], checked.target, apart)]
 
     if not before and not records:
         return first_plan(songs, batching)
@@ -104,12 +110,17 @@ def _agrees(plan: Sequence[PlannedSong]) -> bool:
 
 
 def _mine(work: Work, shard: Shard | None) -> list[str]:
-    """The songs of this process; one that sounds like another goes with it, or if that is done, to the first."""
-    batches = {each.song.song_id: each.batch for each in work.plan}
+    """The songs of this process; one that sounds like another goes with it, or if that is done, to the first.
+
+    One that starts from another goes with that, so that no process waits for what another one makes.
+    """
+    if shard is None:
+        return [each.song.song_id for each in work.plan if each.song.song_id in work.todo]
+    step, batch_of = steps(each.song for each in work.plan), first_batches(work.plan)
     found = []
     for each in work.plan:
-        batch = each.batch if each.same_as is None else batches[each.same_as]
-        if each.song.song_id in work.todo and (shard is None or shard.takes(batch or 0)):
+        batch = batch_of(step[each.same_as or each.song.song_id].first)
+        if each.song.song_id in work.todo and shard.takes(batch or 0):
             found.append(each.song.song_id)
     return found
 
@@ -128,16 +139,35 @@ def planned_songs(checked: Preflight, folder: Path, seeds: Mapping[str, tuple[in
     if checked.stored:
         songs, places = [each.song for each in checked.stored], [each.files for each in checked.stored]
     else:
-        songs = songs_of(checked.rows, run, target, seeds)
+        invalid = {each.row.id for each in checked.rows if each.problems}
+        songs, problems = linked(songs_of(checked.rows, run, target, seeds), checked.places, run.hw, target, invalid)
+        if problems:
+            raise Refused([each for own in problems.values() for each in own])
         places = audio_targets(songs, checked, folder)
     weights = model_files(target.checkpoint, target.lyric_vocab, target.v15)
     planners = planner_files(target.v15) if any(map(needs_planner, songs)) and target.v15 is not None else {}
-    found = []
-    for song, place in zip(songs, places, strict=True):
+    step = steps(songs)
+    found: dict[str, PlannedSong] = {}
+    for song, place in sorted(zip(songs, places, strict=True), key=lambda each: step[each[0].song_id].level):
+        song = with_source(song, found, run.output)
         own = weights | planners if needs_planner(song) else weights
         facts = sound_facts(song, run.output.sample_rate, own)
-        found.append(PlannedSong(song, place, facts, identity_of(facts)))
-    return found
+        found[song.song_id] = PlannedSong(song, place, facts, identity_of(facts))
+    return [found[song.song_id] for song in songs]
+
+
+def with_source(song: Song, planned: Mapping[str, PlannedSong], output: Output) -> Song:
+    """A song that starts from another of the run, with that one's identity and with what is taken of it."""
+    if song.source is None or song.source.song_id is None:
+        return song
+    source = planned[song.source.song_id]
+    name = source.files.formats[0]
+    form = LATENTS if output.save_latents else audio_format(name, output.wav_subtype).label
+    notes = song.notes
+    if form != LATENTS and is_lossy(name):
+        note = f"{source.song.song_id}, which it starts from, was read from {name}: output.save_latents=true loses less"
+        notes = tuple(dict.fromkeys((*notes, note)))
+    return replace(song, source=replace(song.source, form=form, identity=source.identity), notes=notes)
 
 
 def audio_targets(songs: Sequence[Song], checked: Preflight, folder: Path) -> list[OutputTarget]:

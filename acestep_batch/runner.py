@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +14,12 @@ from acestep_batch.engine.base import Engine, StepCallback
 from acestep_batch.engine.load import EngineKey
 from acestep_batch.environment import peak_process_bytes
 from acestep_batch.plan import Song
-from acestep_batch.record import Outcome
+from acestep_batch.record import Outcome, shown_path
 from acestep_batch.run_plan import PlannedSong
-from acestep_batch.saved_latents import drop_latents, save_latents
+from acestep_batch.saved_latents import drop_latents, load_latents, save_latents
 from acestep_batch.schema import Output
 from acestep_batch.song_files import write_song
+from acestep_batch.source_files import SourceFiles
 
 EngineLoader = Callable[[EngineKey], Engine]
 
@@ -42,6 +43,8 @@ class RenderBatch:
     engine: EngineKey
     songs: tuple[PlannedSong, ...]
     wanted: frozenset[str]
+    waits: bool = False
+    """Whether its songs start from others of the run, which come before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,11 @@ class Job:
     folder: Path
     batches: Sequence[RenderBatch]
     output: Output
-    saved: Mapping[str, Attempt] = field(default_factory=dict)
-    """What was denoised earlier, by song id, and could not be written then."""
+    saved: frozenset[str] = frozenset()
+    """Songs of which latents lie in the folder: what was denoised earlier."""
     stop_at_failure: bool = False
+    sources: SourceFiles | None = None
+    """Reads what tasks start from; None where no song has one."""
     overlapped_allowed: bool = True
     """Whether a song that does not fit in memory otherwise may be decoded in overlapping windows."""
 
@@ -83,6 +88,8 @@ def render(
                         return
                     engine = None  # before the next one is loaded: two may not fit
                     key, engine = batch.engine, load(batch.engine)
+                if batch.waits and not _settled(job, waiting, take):  # for what it starts from to be on the disk
+                    return
                 check()
                 attempts = _denoised(job, engine, batch, watcher, check)
                 if not engine.decodes_beside_denoising:
@@ -124,9 +131,13 @@ def _denoised(
     job: Job, engine: Engine, batch: RenderBatch, watcher: Watcher, check: Callable[[], None]
 ) -> list[Attempt]:
     """The batch in its planned company, so that bits do not depend on what is wanted of it; or what was kept of it."""
-    kept = [job.saved[each.song.song_id] for each in batch.songs if each.song.song_id in job.saved]
-    if batch.wanted <= {each.song.song_id for each in kept}:
-        return kept
+    if batch.wanted <= job.saved:
+        found = [load_latents(job.folder, each) for each in batch.songs if each.song.song_id in job.saved]
+        kept = [each for each in found if each is not None]
+        if batch.wanted <= {each.song.song_id for each in kept}:
+            if job.sources is not None:
+                job.sources.load([each.song for each in kept])  # for the record
+            return kept
 
     def on_batch(songs: Sequence[Song]) -> StepCallback:
         count = watcher.batch(songs)
@@ -137,7 +148,13 @@ def _denoised(
 
         return on_step
 
-    return denoise(engine, [each.song for each in batch.songs], on_batch)
+    songs = [each.song for each in batch.songs]
+    if job.sources is None or not any(song.source is not None or song.adapters for song in songs):
+        return denoise(engine, songs, on_batch)
+    sources, failed = job.sources.load(songs)
+    lost = [Attempt(song, 0.0, error=failed[song.song_id]) for song in songs if song.song_id in failed]
+    able = [song for song in songs if song.song_id not in failed]
+    return [*lost, *(denoise(engine, able, on_batch, sources) if able else ())]
 
 
 def _decoded(job: Job, engine: Engine, attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -174,6 +191,7 @@ def _finish(
             rungs=tuple(map(str, each.rungs)),
             peak_memory_bytes=peaks[0],
             peak_process_bytes=peaks[1],
+            source=None if job.sources is None else job.sources.used.get(each.song.song_id),
         )
         outcome = _written(job, own, each, outcome, facts)
         take(outcome)
@@ -186,12 +204,14 @@ def _written(job: Job, planned: PlannedSong, attempt: Attempt, outcome: Outcome,
     """The song's files; where only writing fails, what was denoised is kept."""
     if attempt.error:
         return outcome
+    kept = save_latents(job.folder, planned, attempt) if job.output.save_latents else None
+    if kept is not None and kept.is_relative_to(job.folder):
+        outcome = replace(outcome, latents=shown_path(kept, job.folder))
     written = write_song(outcome, planned.files, job.output, facts, job.folder)
     if not written.error:
-        if planned.song.song_id in job.saved:
+        if planned.song.song_id in job.saved and not job.output.save_latents:
             drop_latents(job.folder, planned)
     elif written.is_unwritten and (kept := save_latents(job.folder, planned, attempt)) is not None:
-        return replace(
-            written, error=f"{written.error}; what was rendered is kept in {kept.parent.name}/, resume the run"
-        )
+        place = shown_path(kept.parent, job.folder)
+        return replace(written, error=f"{written.error}; what was rendered is kept in {place}/, resume the run")
     return written

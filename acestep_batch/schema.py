@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 
 from acestep_batch.engine.v1.limits import LYRIC_LANGUAGES, PROMPT_TOKENS
@@ -26,8 +27,7 @@ SEED_LIMIT = 2**32 - 1
 SHORTEST_RANDOM_S = 30.0
 LONGEST_S = 240.0
 
-_GUIDE = "control guide"
-_V15 = "ACE-Step 1.5"
+_GUIDE, _REFERENCE, _V15 = "control guide", "reference implementation", "ACE-Step 1.5"
 _UNIT = Range(0.0, 1.0)
 _SCALE = Range(0.0, 100.0)
 _SEEDS = Range(0, SEED_LIMIT)
@@ -160,6 +160,83 @@ class Generation:
     output_path: str | None = declare(
         "str", None, "File name in audio/ (null: output.template). An absolute path needs output.allow_outside=true.",
         f"{_GUIDE}, Save Location", nullable=True,
+    )  # fmt: skip
+    task: str = declare(
+        "choice", "text2music", "What is made: a new song, or something of one that exists.", _REFERENCE,
+        choices=("text2music", "retake", "repaint", "extend", "edit", "audio2audio"),
+        only=Family.V1,
+    )  # fmt: skip
+    src_audio_path: str | None = declare(
+        "str", None, "The song that repaint, extend and edit start from: an audio file, @ID of this manifest, or "
+        "@RUN_FOLDER/ID of an earlier run.", _REFERENCE, nullable=True,
+        only=Family.V1,
+    )  # fmt: skip
+    retake_seeds: tuple[int, ...] | None = declare(
+        "ints", None, "Seeds of the noise that retake, repaint, extend and edit bring in, one for each audio or one "
+        "for all; null derives each from the song's seed.", _REFERENCE, hard=_SEEDS, nullable=True,
+        only=Family.V1,
+    )  # fmt: skip
+    retake_variance: float = declare(
+        "float", 0.5, "How far retake turns the noise: 0 is the same song, 1 the song of the other noise. Of repaint "
+        "and extend also the share of the steps that is taken.", _REFERENCE, hard=_UNIT,
+        only=Family.V1,
+    )  # fmt: skip
+    repaint_start: float = declare(
+        "float", 0.0, "Where repaint begins. extend: below 0 is as much new before the source.", _REFERENCE,
+        hard=Range(), unit="s",
+        only=Family.V1,
+    )  # fmt: skip
+    repaint_end: float = declare(
+        "float", 0.0, "Where repaint ends. extend: what lies beyond the source's end is new.", _REFERENCE,
+        hard=Range(0.0), unit="s",
+        only=Family.V1,
+    )  # fmt: skip
+    edit_target_prompt: str | None = declare(
+        "str", None, "What edit leads the source to, which prompt describes; null keeps prompt.", _REFERENCE,
+        nullable=True,
+        only=Family.V1,
+    )  # fmt: skip
+    edit_target_lyrics: str | None = declare(
+        "str", None, "The words that edit leads the source to, whose own are lyrics; null keeps lyrics.", _REFERENCE,
+        nullable=True,
+        only=Family.V1,
+    )  # fmt: skip
+    edit_n_min: float = declare(
+        "float", 0.0, "The share of the steps that edit leaves out at first: more keeps more.", _REFERENCE, hard=_UNIT,
+        only=Family.V1,
+    )  # fmt: skip
+    edit_n_max: float = declare(
+        "float", 1.0, "The share of the steps after which edit makes the target by itself: less keeps less.",
+        _REFERENCE, hard=_UNIT,
+        only=Family.V1,
+    )  # fmt: skip
+    edit_n_avg: int = declare(
+        "int", 1, "Noises that each step of edit averages over; the time grows with it.", _REFERENCE,
+        hard=Range(1, 100),
+        only=Family.V1,
+    )  # fmt: skip
+    audio2audio_enable: bool = declare(
+        "bool", False, "The reference's way to write task=audio2audio.", _REFERENCE,
+        only=Family.V1,
+    )  # fmt: skip
+    ref_audio_input: str | None = declare(
+        "str", None, "The song that audio2audio starts from, written as src_audio_path is.", _REFERENCE, nullable=True,
+        only=Family.V1,
+    )  # fmt: skip
+    ref_audio_strength: float = declare(
+        "float", 0.5, "How much of it audio2audio keeps: 0 starts from noise alone, 1 is the song itself.", _REFERENCE,
+        hard=_UNIT,
+        only=Family.V1,
+    )  # fmt: skip
+    lora_name_or_path: tuple[str, ...] = declare(
+        "names", (), "LoRAs, all at once: folders or files, or ids on the hub that are in its cache; none for none.",
+        _REFERENCE,
+        only=Family.V1,
+    )  # fmt: skip
+    lora_weight: tuple[float, ...] = declare(
+        "floats", (1.0,), "Factor on what a LoRA adds, one for each or one for all.", _REFERENCE,
+        hard=Range(-10.0, 10.0),
+        only=Family.V1,
     )  # fmt: skip
     bpm: int | None = declare(
         "int", None, "Beats a minute; null leaves it to the planner.", _V15, hard=Range(BPM[0], BPM[-1]), nullable=True,
@@ -360,6 +437,18 @@ class Output:
         hard=Range(8_000, 192_000), unit="Hz",
     )  # fmt: skip
     allow_outside: bool = declare("bool", False, "Allow an absolute output_path.", "this product")
+    save_latents: bool = declare(
+        "bool", False, "Keep every song's latents in latents/, 5.5 kB a second; tasks on it then need not encode its "
+        "audio again.", "this product",
+    )  # fmt: skip
+    loudness_lufs: float | None = declare(
+        "float", None, "Write a copy of each song at this loudness into audio/loudness/, such as -14; the song itself "
+        "stays as it is. Needs measure=true.", "this product", hard=Range(-60.0, -5.0), nullable=True, unit="LUFS",
+    )  # fmt: skip
+    true_peak_ceiling_dbtp: float = declare(
+        "float", -1.0, "The true peak that such a copy keeps below; a song that would pass it stays quieter.",
+        "EBU R 128", hard=Range(-20.0, 0.0), unit="dBTP",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +480,14 @@ class RunOptions:
     resume: bool | None = declare(
         "bool", None, "Go on in the newest version with the same configuration; null: false for a run, true for a "
         "sweep and with shard.", "this product", nullable=True,
+    )  # fmt: skip
+    measure: bool = declare(
+        "bool", True, "Measure every song in a process beside the rendering: loudness, peaks, tempo, key and more "
+        "(docs/outputs.md).", "this product",
+    )  # fmt: skip
+    report: bool = declare(
+        "bool", True, "Write report.html, its pictures, playlist.m3u8 and audio/metadata.csv at the end.",
+        "this product",
     )  # fmt: skip
     shard: str | None = declare(
         "str", None, "I/N: make only every N-th micro-batch, from the I-th, beside other processes in one folder.",
@@ -435,14 +532,38 @@ SONG_OF: Mapping[Family, Mapping[str, Parameter]] = {
 TEXT_FILES: Mapping[str, str] = MappingProxyType({"prompt_file": "prompt", "lyrics_file": "lyrics"})
 """Keys that name a text file, and the parameter that its text becomes."""
 
-OTHER_TASK_KEYS = frozenset(
+_SOURCE, _RETAKE = "src_audio_path", ("retake_seeds", "retake_variance")
+TASKS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "retake_seeds", "retake_variance", "repaint_start", "repaint_end", "src_audio_path", "edit_target_prompt",
-        "edit_target_lyrics", "edit_n_min", "edit_n_max", "edit_n_avg", "audio2audio_enable", "ref_audio_strength",
-        "ref_audio_input",
+        "text2music": frozenset(),
+        "retake": frozenset(_RETAKE),
+        "repaint": frozenset({_SOURCE, "repaint_start", "repaint_end", *_RETAKE}),
+        "extend": frozenset({_SOURCE, "repaint_start", "repaint_end", *_RETAKE}),
+        "edit": frozenset({
+            _SOURCE, "retake_seeds", "edit_target_prompt", "edit_target_lyrics", "edit_n_min", "edit_n_max",
+            "edit_n_avg",
+        }),
+        "audio2audio": frozenset({"ref_audio_input", "ref_audio_strength"}),
     }
 )  # fmt: skip
-"""Keys of the reference's requests that only its other tasks use."""
+"""The parameters that only some tasks use, by the task that does."""
+
+TASK_PARAMETERS: frozenset[str] = frozenset({"audio2audio_enable"}).union(*TASKS.values())
+"""Those of any task; a new song looks at none of them."""
+
+LORA_PARAMETERS = frozenset({"lora_name_or_path", "lora_weight"})
+
+
+@cache
+def names_used(task: str, has_lora: bool, family: Family = Family.V1) -> tuple[str, ...]:
+    """The parameters that a song of a task has a use for, in the schema's order; ``task`` only where it is no new song.
+
+    What others it knows has no effect and stands in no record.
+    """
+    unused = {"task"} | TASK_PARAMETERS if task == "text2music" else TASK_PARAMETERS - TASKS[task]
+    dropped = unused if has_lora else unused | LORA_PARAMETERS
+    return tuple(name for name in SONG_OF[family] if name not in dropped)
+
 
 RECORD_KEYS = frozenset({"timecosts", "audio_path", "format"})
 """Keys of the reference's requests that record a past run and ask for nothing."""

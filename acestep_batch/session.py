@@ -12,14 +12,22 @@ from rich.console import Console
 
 from acestep_batch.cells import Cell, Place, cell_name, facts_of, typed_runs, unchanged
 from acestep_batch.hardware import Machine, torch_build
-from acestep_batch.lock import run_lock
+from acestep_batch.lock import is_alone, run_lock
 from acestep_batch.plan import Song
-from acestep_batch.preflight import CELLS, Preflight, disk_problem, manifest_path, preflight, run_name
-from acestep_batch.problems import FAILED, OK, REFUSED, Problem, Refused, refuse
+from acestep_batch.preflight import Preflight, disk_problem, manifest_path, preflight, run_name
+from acestep_batch.problems import FAILED, OK, REFUSED, Problem, Refused, one_line, refuse
 from acestep_batch.progress import RunConsole, RunProgress, run_progress, watch_rows
 from acestep_batch.run_folder import Command, find_version, open_cell
 from acestep_batch.shard import Shard, parse_shard
-from acestep_batch.shown import print_advice, print_dry_run, print_problems, print_refusal, print_results, print_todo
+from acestep_batch.shown import (
+    print_advice,
+    print_dry_run,
+    print_line,
+    print_problems,
+    print_refusal,
+    print_results,
+    print_todo,
+)
 
 if TYPE_CHECKING:
     from acestep_batch.hydra_config import Layers
@@ -93,6 +101,20 @@ def run_cells(
     return OK if options.dry_run else _carry_out(checked, cells, place, machine, shard, out)
 
 
+def _report(folder: Path, out: Console) -> Path | None:
+    """The report of what is there by now, at the end of a run however it ended; None where it could not be written,
+    which is told and no reason to fail: it can be made again at any time."""
+    from acestep_batch.report.write import REPORT, write_report
+
+    try:
+        write_report(folder)
+    except Exception as error:  # a full disk, a page of that name that is none of ours, a picture that cannot be drawn
+        why = str(error.problems[0]) if isinstance(error, Refused) else one_line(error)
+        print_line(out, f"the report could not be written ({why}): python -m acestep_batch report {folder}")
+        return None
+    return folder / REPORT
+
+
 def _explain(checked: Sequence[Preflight], cells: Sequence[Cell], place: Place, out: Console) -> int:
     from acestep_batch.run_work import look
 
@@ -124,6 +146,7 @@ def _carry_out(
     from acestep_batch.execute import RunResult, execute, sweep_records
     from acestep_batch.interrupts import interrupts
     from acestep_batch.summary import SummaryFiles
+    from acestep_batch.superseded import remove_temporary_files
 
     held: dict[EngineKey, Engine] = {}
 
@@ -141,12 +164,14 @@ def _carry_out(
     folder = place.open()
     out.print(f"{folder}", markup=False, soft_wrap=True)
     is_sweep = bool(cells[0].name)
-    summary = SummaryFiles(folder, lambda: sweep_records(folder)) if is_sweep else None
+    summary = SummaryFiles(folder, lambda compare: sweep_records(folder, compare=compare)) if is_sweep else None
     results: list[RunResult] = []
     refused_cells: dict[str, tuple[Problem, ...]] = {}
     with interrupts() as stop, run_lock(folder, shard) if is_sweep else nullcontext():
-        if is_sweep:  # all of them before the first song, so that resume knows of each
-            for cell in cells:
+        if is_sweep:
+            if is_alone(folder, shard):
+                remove_temporary_files(folder)
+            for cell in cells:  # all of them before the first song, so that resume knows of each
                 open_cell(cell.folder(folder), cell.facts, place.command, cell.run.swept)
         for number, (each, cell) in enumerate(zip(checked, cells, strict=True), 1):
             own = cell.folder(folder)
@@ -166,9 +191,12 @@ def _carry_out(
             broken_off = results[-1].broken_off
             if broken_off or stop.code is not None or (results[-1].failed and each.run.options.on_error == "stop"):
                 break
-        if summary is not None and not summary.is_newer_than(folder.glob(f"{CELLS}/*/summary.*")):
-            summary.write()
+        if summary is not None:
+            summary.write(compare=True)
+        report = _report(folder, out) if checked[0].run.options.report else None
     print_results(out, results, folder)
+    if report is not None:
+        out.print(f"report:  {report}", markup=False, soft_wrap=True)
     for name, problems in refused_cells.items():
         out.print(f"cell {name} was not made:", markup=False, soft_wrap=True)
         print_problems(problems)

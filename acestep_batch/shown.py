@@ -90,7 +90,8 @@ def print_dry_run(out: Console, checked: Sequence[Preflight]) -> None:
 
 def _planned(checked: Preflight) -> list[tuple[str, ...]]:
     from acestep_batch.parameter import RANDOM
-    from acestep_batch.plan import duration_s, seeds_of
+    from acestep_batch.song_tasks import SOURCE_TASKS, task_name
+    from acestep_batch.songs import duration_s, seed_pairs, seeds_of
 
     lines: list[tuple[str, ...]] = []
     for row in checked.rows:
@@ -98,11 +99,12 @@ def _planned(checked: Preflight) -> list[tuple[str, ...]]:
             continue
         values = row.settings.values
         is_random = values["actual_seeds"] == RANDOM
-        for seed in seeds_of(row.settings, row.row.id):
-            is_v15 = checked.target.family is Family.V15
-            length = "planned" if is_v15 else "drawn"
-            if values["audio_duration"] != -1 or not (is_random or is_v15):
-                length = f"{duration_s(row.settings, seed, checked.run.hw.max_duration_s):g} s"
+        is_v15 = checked.target.family is Family.V15
+        unknown = "its source's" if task_name(values) in SOURCE_TASKS else ""
+        if values["audio_duration"] == -1 and (is_v15 or is_random):
+            unknown = unknown or ("planned" if is_v15 else "drawn")
+        for seed, _ in seed_pairs(row.settings, seeds_of(row.settings, row.row.id)):
+            length = unknown or f"{duration_s(row.settings, seed, checked.run.hw.max_duration_s):g} s"
             preset = row.settings.preset or "+".join(checked.run.presets) or "-"
             lines.append((row.row.id, RANDOM if is_random else str(seed), length, str(values["infer_step"]),
                           values["infer_method" if is_v15 else "scheduler_type"],
@@ -171,7 +173,7 @@ def _result_line(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def print_table(out: Console, header: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
-    """A table that keeps every row on one line: numbers whole, long names cut to what fits."""
+    """A table below its title, with every row on one line: numbers whole, long names cut to what fits."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -182,7 +184,9 @@ def print_table(out: Console, header: Sequence[str], lines: Sequence[Sequence[st
     for left, index in enumerate(sorted(names, key=lambda index: widths[index])):
         widths[index] = min(widths[index], max(8, room // (len(names) - left)))
         room -= widths[index]
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    if title is not None:
+        print_line(out, title)  # as a title of rich's, it would be wrapped to the width of the columns
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, width in zip(header, widths, strict=True):
         table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True, width=width)
     for line in lines:

@@ -18,7 +18,7 @@ from acestep_batch.problems import Problem, Refused, one_line
 from acestep_batch.record import OVERLAPPED
 from acestep_batch.recorded import Recorded, recorded_song
 from acestep_batch.run_plan import PlannedSong
-from acestep_batch.schema import SONG_OF
+from acestep_batch.schema import names_used
 
 RESUME = "resume the run"
 CHANGED = "is not as it was written"
@@ -161,13 +161,15 @@ def _contradictions(
 ) -> Iterator[str]:
     """What the record beside a file says otherwise than the ledger and the plan."""
     own, file = sidecar["record"], sidecar["record"]["file"]
-    family = Family(str(record.get("family", Family.V1)))
-    expected = {name: record[name] for name in ("id", *SONG_OF[family])}
+    family, has_lora = Family(str(record.get("family", Family.V1))), bool(record.get("lora_name_or_path"))
+    names = names_used(str(record.get("task", "text2music")), has_lora, family)
+    expected = {name: record[name] for name in ("id", *names)}
     if OVERLAPPED in record["rungs"]:
         expected["overlapped_decode"] = True
     yield from (name for name, value in expected.items() if sidecar.get(name) != value)
-    shared = ("identity", "model", "row", "take", "preset", "frames", "duration_s", "model_calls", "micro_batch")
-    yield from (name for name in (*shared, "rungs", "notes", "same_as") if own.get(name) != record.get(name))
+    names = ("identity", "model", "row", "take", "preset", "frames", "duration_s", "model_calls", "micro_batch")
+    shared = (*names, "rungs", "notes", "same_as", "started_from", "loras")
+    yield from (name for name in shared if own.get(name) != record.get(name))
     if own["derived_seeds"] != {"song": record["seed"]}:
         yield "derived_seeds"
     if file["name"] != Path(str(entry["path"])).name:

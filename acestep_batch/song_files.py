@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -16,10 +17,11 @@ from acestep_batch.outputs.atomic import link_or_copy, make_folder
 from acestep_batch.outputs.audio_files import ENCODER, master_sha256
 from acestep_batch.outputs.formats import AudioFormat, audio_format
 from acestep_batch.outputs.output_path import OutputTarget
+from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.outputs.publish import Encoding, publish_audio
 from acestep_batch.outputs.quality import silent_or_broken
 from acestep_batch.outputs.records import write_json
-from acestep_batch.outputs.tags import Tags
+from acestep_batch.outputs.tags import Tags, read_record
 from acestep_batch.problems import one_line
 from acestep_batch.record import Outcome, WrittenFile, shared_line, shared_sidecar, shown_path, sidecar
 from acestep_batch.run_plan import PlannedSong
@@ -44,8 +46,8 @@ def write_song(
     try:
         _check_place(target.folder, folder)
         files.extend(_write_files(outcome, rendered, target, output, engine))
-    except FileExistsError:
-        reason = "could not be written: a file of that name has appeared"
+    except FileExistsError as error:
+        reason = f"could not be written: {error.filename}: a file of that name has appeared"
         return replace(outcome, files=tuple(files), error=reason, is_unwritten=True)
     except Exception as error:
         log.exception("%s could not be written", outcome.song.song_id)
@@ -113,7 +115,7 @@ def share_song(
             source, beside = moved.get(source, source), moved.get(beside, beside)
             make_folder(path.parent)
             link_or_copy(source, path)
-            own = shared_sidecar(json.loads(beside.read_text(encoding="utf-8")), twin, path.name)
+            own = shared_sidecar(_record_of(source, beside, given), twin, path.name)
             sidecar_sha256 = write_json(path.with_name(f"{path.name}.json"), own)
             files.append({**given, "path": shown_path(path, folder), "sidecar_sha256": sidecar_sha256})
     except Exception as error:
@@ -126,3 +128,21 @@ def share_song(
             "audio": [],
         }
     return {**line, "files": [file["path"] for file in files], "audio": files}
+
+
+def _record_of(audio: Path, beside: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a finished file: the one beside it, or if that is lost or changed, the same from its tags.
+
+    ``given`` is what the ledger says about the file. Raises Refused or OSError where neither is there.
+    """
+    try:
+        content = read_plain_file(beside)
+        if hashlib.sha256(content).hexdigest() == given["sidecar_sha256"]:
+            return dict(json.loads(content))
+    except OSError:
+        log.debug("%s cannot be read", beside)
+    found = read_record(audio)
+    if found is None:
+        raise OSError(errno.ENOENT, "is missing, and the tags hold no record", str(beside))
+    own = {name: given[name] for name in ("bytes", "file_sha256")}
+    return {**found, "record": {**found["record"], "file": {**found["record"]["file"], **own}}}

@@ -17,11 +17,13 @@ from acestep_batch.lock import LOCKS, held
 from acestep_batch.outputs.atomic import TEMPORARY_PREFIX, write_bytes
 from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.problems import Refused, one_line
-from acestep_batch.schema import SONG
+from acestep_batch.summary_columns import SUMMARY_COLUMNS, V15_COLUMNS
 
 log = logging.getLogger(__name__)
 
-_LISTS = ("files", "notes", "rungs", "actual_seeds", "oss_steps")
+_NUMBER_LISTS = frozenset({"actual_seeds", "oss_steps", "retake_seeds", "lora_weight", "timesteps"})
+_LISTS = _NUMBER_LISTS | {"files", "notes", "rungs", "quality_reasons", "lora_name_or_path"}
+_PROGRAMS_READ = frozenset({"audio", "environment", "started_from", "loras", "measurements"})
 _RUNS = re.compile(
     r"""((?:^|[\n\t;|])                                                          # where a cell could begin
     (?:[^\S\n\t]|["\x01-\x08\x0e-\x1f\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u2064])*+)  # blanks, the unseen, quotes
@@ -30,32 +32,39 @@ _RUNS = re.compile(
 )
 SUMMARY = ("summary.csv", "summary.parquet")
 """The files of a summary."""
-_NUMBERS = ("actual_seeds", "oss_steps", "timesteps")
 _OFTEN = 0.05
 """The largest share of a run's time that rewriting its summary may take."""
 
 
-_KINDS = {"int": "Int64", "float": "Float64", "bool": "boolean"}
-_TYPES = {name: _KINDS[parameter.kind] for name, parameter in SONG.items() if parameter.kind in _KINDS}
-_TYPES |= dict.fromkeys(("index", "take", "seed", "frames", "model_calls", "micro_batch", "clipped_samples"), "Int64")
-_TYPES |= dict.fromkeys(("planned_bpm", "planned_codes"), "Int64") | {"planned_duration_s": "Float64"}
-_TYPES |= dict.fromkeys(("peak_memory_bytes", "peak_process_bytes"), "Int64")
-_TYPES |= dict.fromkeys(("duration_s", "seconds", "text_s", "diffusion_s", "decode_s"), "Float64")
+_TYPES = {column.name: column.dtype for column in SUMMARY_COLUMNS}
 
 
 def summary_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Records as a table, a row for each song; a column has one type in every run: text, unless named above."""
+    """Records as a table, a row for each song: ``SUMMARY_COLUMNS``, whatever the records lack of them; those that only
+    songs of 1.5 have stand there where there is one.
+
+    What they have beyond those is text. The cell and the swept values of a sweep come first.
+    """
     rows = [_flat(record) for record in records]
-    table = pd.DataFrame.from_records(rows, columns=None if rows else ["id", "status"])  # a file must have a header
-    return table.astype({name: _TYPES.get(str(name), "string") for name in table})
+    others = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in _TYPES]
+    of_sweep = [name for name in others if name == "cell" or name.startswith("sweep.")]
+    absent = frozenset() if any("family" in row for row in rows) else V15_COLUMNS
+    names = [
+        *of_sweep,
+        *(name for name in _TYPES if name not in absent),
+        *(name for name in others if name not in of_sweep),
+    ]
+    table = pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, dtype=object)
+    return table.astype({name: _TYPES.get(name, "string") for name in names})
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without what only programs read."""
+    """A record without what only programs read, and with what was measured beside what was asked."""
+    record = {**record, **(record.get("measurements") or {})}
     return {
-        name: " ".join(map(str, value)) if name in _NUMBERS else "; ".join(map(str, value))
+        name: " ".join(map(str, value)) if name in _NUMBER_LISTS else "; ".join(map(str, value))
         if name in _LISTS else value
-        for name, value in record.items() if name not in ("audio", "environment")
+        for name, value in record.items() if name not in _PROGRAMS_READ
     }  # fmt: skip
 
 
@@ -64,11 +73,12 @@ class SummaryFiles:
     """Rewrites ``summary.csv`` and ``summary.parquet`` as songs finish, seldom enough not to slow a long run.
 
     ``collect`` gives all records that the table holds, read from the disk: the summary is never more than the records.
+    It is told whether to compare all songs with each other, which a long run does at its end only.
     Processes that share the folder write it one after another, so that the last one to write has seen every record.
     """
 
     folder: Path
-    collect: Callable[[], Iterable[Mapping[str, Any]]]
+    collect: Callable[[bool], Iterable[Mapping[str, Any]]]
     _written_at: float = 0.0
     _cost_s: float = 0.0
 
@@ -78,16 +88,8 @@ class SummaryFiles:
             return
         self.write()
 
-    def is_newer_than(self, sources: Iterable[Path]) -> bool:
-        """Whether both files are there, and no source was written after them."""
-        try:
-            written = min((self.folder / name).stat().st_mtime_ns for name in SUMMARY)
-            return all(source.stat().st_mtime_ns <= written for source in sources)
-        except OSError:
-            return False
-
-    def write(self) -> str:
-        """Write both files now, each whole and by rename.
+    def write(self, *, compare: bool = False) -> str:
+        """Write both files now, each whole and by rename, unless they hold that already.
 
         Returns why that was not possible, if so: it is no reason to end a run, whose records are safe.
         """
@@ -96,7 +98,7 @@ class SummaryFiles:
         try:
             (self.folder / LOCKS).mkdir(exist_ok=True)
             with held(self.folder / LOCKS / "summary.lock", wait_s=60):
-                self._write()
+                self._write(compare)
         except (OSError, MemoryError, Refused) as error:  # a full disk; another program has the file open
             problem = f"{self.folder / 'summary.csv'}: cannot be brought up to date ({one_line(error)})"
             log.warning("%s", problem)
@@ -104,12 +106,14 @@ class SummaryFiles:
         self._cost_s = self._written_at - started
         return problem
 
-    def _write(self) -> None:
+    def _write(self, compare: bool) -> None:
         for ending in (".csv", ".parquet"):
             for left in self.folder.glob(f"{TEMPORARY_PREFIX}*{ending}"):  # by a process that was killed
                 left.unlink(missing_ok=True)
-        for name, content in _contents(summary_table(self.collect())).items():
-            write_bytes(self.folder / name, content, replace=True)
+        for name, content in _contents(summary_table(self.collect(compare))).items():
+            path = self.folder / name
+            if not path.is_file() or path.read_bytes() != content:
+                write_bytes(path, content, replace=True)
 
 
 def _contents(table: pd.DataFrame) -> dict[str, bytes]:

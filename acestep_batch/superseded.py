@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from acestep_batch.loudness_copies import copy_path
 from acestep_batch.outputs.atomic import TEMPORARY_PREFIX, make_folder, sync_folder
 from acestep_batch.outputs.tags import read_record
 from acestep_batch.problems import Refused
@@ -37,7 +38,7 @@ def set_aside(
     for planned in songs:
         record = records.get(planned.song.song_id, {})
         is_finished = record.get("identity") == planned.identity and record.get("status") == "ok"
-        for path in song_paths(planned):
+        for path in song_paths(planned, folder):
             if not path.exists():
                 continue
             if trust and not is_finished and _is_torn(planned, path):
@@ -57,10 +58,11 @@ def set_aside(
     return moves
 
 
-def song_paths(planned: PlannedSong) -> list[Path]:
-    """A song's audio files and the records beside them."""
+def song_paths(planned: PlannedSong, folder: Path) -> list[Path]:
+    """A song's audio files, their copies at another loudness, and the records beside them."""
     audio = [planned.files.path(name) for name in planned.files.formats]
-    return [*audio, *(path.with_name(f"{path.name}.json") for path in audio)]
+    copies = [copy_path(folder, path) for path in audio]
+    return [*audio, *copies, *(path.with_name(f"{path.name}.json") for path in audio)]
 
 
 def remove_temporary_files(folder: Path) -> None:

@@ -142,7 +142,7 @@ def _verify(
 
         return on_step
 
-    renderings = render_again(engine, company.songs, company.recorded.sample_rate, on_batch)
+    renderings = render_again(engine, company.songs, company.recorded.sample_rate, on_batch, company.run.folder)
     for song, source in company.compared:
         verdict = verdicts[company.run.cell, song.song_id]
         _compare(verdict, song, renderings[source], company.run.folder, is_strict)

@@ -44,7 +44,11 @@ records alone and compares them with what is on disk. The tier that each song is
   --against      compare with the songs of another run, and render nothing
   --files-only   render nothing
   --format       json and junit (for CI) go to standard output, as the table does
-  model.path=DIR, model.lyric_vocab=FILE    where v1's weights lie, if not where they lay
+  model.path=DIR, model.lyric_vocab=FILE    where weights lie, if not where they lay; of 1.5 also
+                 model.bundle=DIR and lm.path=DIR
+
+Songs of 1.5 are rendered from the plans in their records. Where their planner is here, they are
+planned again too, and the plans are compared.
 
 Exit codes: 0 all holds; 1 a song differs or a file is damaged; 2 something cannot be checked here:
 other weights, another engine or other lyric libraries, each by its name.
@@ -98,10 +102,10 @@ def run(words: Sequence[str]) -> int:
 
 
 def weights_place(verb: str, words: Sequence[str]) -> WeightsPlace:
-    """``model.path=`` and ``model.lyric_vocab=`` of a command line. Raises Refused for other words."""
-    values = parse_words(verb, words, ("model.path", "model.lyric_vocab"))
-    path, vocab = (Path(values[name]) if name in values else None for name in ("model.path", "model.lyric_vocab"))
-    return WeightsPlace(path, vocab)
+    """Where a command line says that weights lie. Raises Refused for other words."""
+    names = ("model.path", "model.lyric_vocab", "model.bundle", "lm.path")
+    values = parse_words(verb, words, names)
+    return WeightsPlace(*(Path(values[name]) if name in values else None for name in names))
 
 
 def verify_again(

@@ -35,8 +35,8 @@ TEXTS = 100
 MOST_BYTES_A_SONG = 1000
 MOST_SLOWER = 1.1
 MOST_RESUME_S = 2.0
-WORDS = ["model=embedded", "hw=cpu", "lint=off", "audio_duration=0.1", "infer_step=2", "output.formats=[wav]",
-         "output.name=soak", "resume=true"]  # fmt: skip
+WORDS = ["model=embedded", "hw=cpu", "lint=off", "report=false", "audio_duration=0.1", "infer_step=2",
+         "output.formats=[wav]", "output.name=soak", "resume=true"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def render_rows(tmp_path):
         manifest = tmp_path / "songs.json"
         manifest.write_text(json.dumps(rows), encoding="utf-8")
         machine, engine = detect(), engine or SineEngine()
-        short = ["model=embedded", "hw=cpu", "lint=off", "audio_duration=0.5"]
+        short = ["model=embedded", "hw=cpu", "lint=off", "audio_duration=0.5", "measure=false"]
         short += [f"infer_step={steps}"] if steps else []
         words = [*short, f"manifest.path={manifest}", f"output.root={tmp_path / 'out'}", *overrides]
         with composer(data_folder("conf"), None, "config") as opened:

@@ -57,6 +57,10 @@ def forge(folder: Path, song_id: str, change: Callable[[dict[str, Any]], None] =
             line |= {**heard, **{name: sidecar["record"][name] for name in shared}}
         line |= {name: line["audio"][0][name] for name in ("pcm_sha256", "file_sha256")}
 
+    def follow_measurement(line: dict[str, Any]) -> None:
+        heard = decoded(folder / own["folder"] / f"{own['stem']}.{own['formats'][0]}")
+        line |= {"identity": own["identity"], "pcm_sha256": heard[0]}
+
     change_line(folder, song_id, follow)
     texts = {
         "config.yaml": (folder / "config.yaml").read_text(encoding="utf-8"),
@@ -64,9 +68,10 @@ def forge(folder: Path, song_id: str, change: Callable[[dict[str, Any]], None] =
         "manifest.jsonl": (folder / "manifest.jsonl").read_text(encoding="utf-8"),
         "plan.jsonl": "".join(json_text(line) + "\n" for line in plan.values()),
     }
+    change_line(folder, song_id, follow_measurement, "measurements.jsonl")
     write_seals(folder, texts)
     (folder / "plan.jsonl").write_text(texts["plan.jsonl"], encoding="utf-8")
-    assert SummaryFiles(folder, lambda: run_records(folder, read_plan(folder))).write() == ""
+    assert SummaryFiles(folder, lambda _: run_records(folder, read_plan(folder))).write() == ""
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

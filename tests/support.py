@@ -20,10 +20,11 @@ from acestep_batch.manifest import COLUMNS, Row, RowReader
 from acestep_batch.manifest_files import open_manifest
 from acestep_batch.manifest_rows import RawManifest
 from acestep_batch.nvml import Driver, DriverState
-from acestep_batch.plan import CheckedRow, RowChecker, Song, checked_rows, songs_of
+from acestep_batch.plan import CheckedRow, RowChecker, Song, checked_rows
 from acestep_batch.preflight import Preflight, preflight
 from acestep_batch.problems import Problem, Refused
 from acestep_batch.schema import PARAMETERS
+from acestep_batch.songs import songs_of
 from acestep_batch.target import Target
 
 CONF = data_folder("conf")
@@ -118,9 +119,9 @@ def make_songs(rows: Sequence[Mapping[str, Any]], target: Target = CPU_TARGET, *
     return songs_of(found, run, target)
 
 
-def preflighted(run: Run, machine: Machine = BARE, keep_rows: bool = True) -> Preflight:
-    """A run checked completely, in silence."""
-    return preflight(run, machine, CPU_BUILD, data_folder("manifests"), lambda rows, _: rows, keep_rows)
+def preflighted(run: Run, machine: Machine = BARE, keep_rows: bool = True, **going_on: Any) -> Preflight:
+    """A run checked completely, in silence; one that goes on in its ``folder`` or with songs that are ``stored``."""
+    return preflight(run, machine, CPU_BUILD, data_folder("manifests"), lambda rows, _: rows, keep_rows, **going_on)
 
 
 def on(device: str, model: str = "v1", **changes: Any) -> Target:

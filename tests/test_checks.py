@@ -21,7 +21,8 @@ from acestep_batch.problems import Refused
 from acestep_batch.run_folder import Command, open_cell
 from acestep_batch.seals import SEALS, broken_seals
 
-SHORT = ("model=embedded", "hw=cpu", "lint=off", "infer_step=2", "audio_duration=0.2", "manifest.path=songs.yaml")
+SHORT = ("model=embedded", "hw=cpu", "lint=off", "report=false", "infer_step=2", "audio_duration=0.2",
+         "manifest.path=songs.yaml")  # fmt: skip
 ROWS = [
     {"id": "a", "seed": 1},
     {"id": "b", "seed": 2, "lyrics": "one\u2028two\u0085three"},
@@ -128,6 +129,17 @@ def test_every_file_is_missed_when_it_is_gone_and_every_byte_of_the_records_coun
         for position in range(0, (finished / file).stat().st_size, 97):
             with done(Damage("flip", file, position, 0x20), finished):
                 assert is_named(file, findings(finished)), (file, position)
+
+
+def test_a_run_file_of_another_folder_and_environments_without_records_are_named(copied):
+    sweep = copied.parent / "sweep"
+    shutil.copytree(copied, sweep / "cells" / "one-00000000")
+    (sweep / "run.json").write_bytes((copied / "run.json").read_bytes())
+    said = [f"{each.file}: {each.message}" for each in findings(sweep)]
+    assert "run.json: is that of another folder" in said
+    assert "cells/one-00000000/run.json: is that of another folder" in said
+    (copied / "records.jsonl").write_text("", encoding="utf-8")
+    assert "environment.json" in {each.file for each in findings(copied)}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from sine_engine import SineEngine
 
 from acestep_batch.engine.base import Decoding
 from acestep_batch.progress import Pace, clock
+from acestep_batch.summary import summary_table
+from acestep_batch.summary_columns import SUMMARY_COLUMNS, V15_COLUMNS
 
 
 def test_songs_that_share_their_settings_render_in_micro_batches_up_to_the_batch_size(render_rows):
@@ -158,3 +160,17 @@ class FlakyDecoder(BesideEngine):
 def test_decoding_that_fails_beside_other_work_is_put_right_alone(render_rows):
     result, _, _ = render_rows([{"id": f"s{number}", "seed": number} for number in range(3)], engine=FlakyDecoder())
     assert [record["status"] for record in result.records] == ["ok", "ok", "ok"]
+
+
+def test_the_summary_has_every_column_in_its_order_and_type_whatever_there_is_to_say(render_rows):
+    result, _, _ = render_rows([{"id": "a", "prompt": "explode"}])
+    nothing, made = summary_table([]), pd.read_parquet(result.folder / "summary.parquet")
+    for table in (nothing, made):
+        assert [(str(name), str(kind)) for name, kind in table.dtypes.items()] == [
+            (column.name, column.dtype) for column in SUMMARY_COLUMNS if column.name not in V15_COLUMNS
+        ]
+    of_v15 = summary_table([{"id": "a", "family": "v15"}])
+    assert [*of_v15] == [column.name for column in SUMMARY_COLUMNS]
+    assert len({column.name for column in SUMMARY_COLUMNS}) == len(SUMMARY_COLUMNS)
+    recorded = result.records[0].keys() - {"audio", "environment"}
+    assert recorded <= {column.name for column in SUMMARY_COLUMNS}

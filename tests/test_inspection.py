@@ -16,7 +16,16 @@ from acestep_batch.outputs.audio_files import read_audio, write_audio
 from acestep_batch.outputs.formats import audio_format
 from acestep_batch.outputs.tags import Tags, read_record, write_tags
 
-SHORT = ("model=embedded", "hw=cpu", "lint=off", "infer_step=2", "audio_duration=0.2", "manifest.path=songs.yaml")
+SHORT = (
+    "model=embedded",
+    "hw=cpu",
+    "lint=off",
+    "measure=false",
+    "report=false",
+    "infer_step=2",
+    "audio_duration=0.2",
+    "manifest.path=songs.yaml",
+)
 ROW = {"id": "a", "seed": 1, "prompt": "calm piano", "lyrics": "[verse]\nsun on the roof", "guidance_scale": 7}
 RUN = Path("outputs/songs/v0001")
 

@@ -20,7 +20,7 @@ ROWS = [
     {"id": "d", "seed": 4, "prompt": "calm piano", "scheduler_type": "pingpong"},
     {"id": "e", "seed": 5, "prompt": "voice", "lyrics": "[chorus]\nla la"},
 ]
-SHORT = ("model=embedded", "hw=cpu", "lint=off", "infer_step=4", "audio_duration=1")
+SHORT = ("model=embedded", "hw=cpu", "lint=off", "infer_step=4", "audio_duration=1", "measure=false", "report=false")
 
 
 @pytest.fixture

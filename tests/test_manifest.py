@@ -7,10 +7,12 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import raw, rows_of, written
+from support import CPU_TARGET, plain_run, raw, rows_of, written
 
+from acestep_batch.advice import RowAdvice
 from acestep_batch.manifest import COLUMNS, RowReader, text_file
 from acestep_batch.manifest_rows import Place, RawRow
+from acestep_batch.plan import RowChecker
 from acestep_batch.problems import Refused
 from acestep_batch.schema import SONG
 
@@ -180,8 +182,10 @@ def test_requests_of_the_models_own_demo_are_read_with_one_note_for_each_kind_of
     assert rows[0].values["actual_seeds"] == (3072005931,)
     assert rows[0].values["oss_steps"] == ()
     assert rows[3].values.keys() <= SONG.keys()
-    assert reader.notes() == (
-        "ignored in 4 rows: audio_path, format, timecosts (they record a past run)",
+    assert reader.notes() == ("ignored in 4 rows: audio_path, format, timecosts (they record a past run)",)
+    checker = RowChecker(plain_run(lint="off"), CPU_TARGET, RowAdvice(None))
+    assert [checker.check(row).problems for row in rows] == [()] * 4
+    assert checker.notes() == (
         "ignored in 2 rows: audio2audio_enable, edit_n_avg, edit_n_max, edit_n_min, ref_audio_strength, repaint_end, "
         "repaint_start, retake_seeds, retake_variance (text2music does not use them)",
     )
@@ -195,19 +199,10 @@ def test_nothing_is_noted_where_nothing_was_ignored(tmp_path):
 @pytest.mark.parametrize(
     ("cell", "says"),
     [
-        (
-            {"lora_name_or_path": "/root/sag_train/lora"},
-            "column lora_name_or_path: '/root/sag_train/lora' does not exist",
-        ),
-        (
-            {"lora_name_or_path": "ACE-Step/ACE-Step-v1-chinese-rap-LoRA"},
-            "does not exist on this machine -> write none",
-        ),
-        ({"lora_name_or_path": "x" * 5000}, "does not exist"),
-        ({"lora_name_or_path": "here"}, "this version renders without LoRA only"),
-        ({"task": "repaint"}, "column task: 'repaint' is not a task of this version -> write text2music"),
-        ({"audio2audio_enable": True}, "column audio2audio_enable: asks for audio2audio"),
-        ({"audio2audio_enable": "TRUE"}, "column audio2audio_enable: asks for audio2audio"),
+        ({"task": "remix"}, "column task: 'remix' is not one of the choices; allowed: text2music, retake, repaint,"),
+        ({"retake_variance": 1.5}, "column retake_variance: 1.5 is outside the allowed range"),
+        ({"retake_seeds": [-1]}, "column retake_seeds: [-1] holds -1, which is outside the allowed range"),
+        ({"lora_weight": "0.5;x"}, "column lora_weight: '0.5;x' is not a number"),
         ({"infer_steps": 3}, "column infer_steps: is no parameter (did you mean infer_step?)"),
         ({"x" * 500: 3}, "is no parameter"),
         ({"preset": ["rap"]}, "column preset: ['rap'] is no name"),
@@ -216,7 +211,6 @@ def test_nothing_is_noted_where_nothing_was_ignored(tmp_path):
     ],
 )
 def test_what_this_version_cannot_do_is_refused_and_not_ignored(tmp_path, cell, says):
-    (tmp_path / "here").mkdir()
     (row,), _ = read(tmp_path, cell)
     assert len(row.problems) == 1
     assert says in said(row)[0]

@@ -17,7 +17,16 @@ ROWS = [
     {"id": "b", "prompt": "'quoted' # not a comment", "seed": 5, "guidance_scale": 3, "oss_steps": "1 2"},
     {"id": "c", "prompt": "null", "lyrics": "true", "seed": 7, "output_path": "c.wav"},
 ]
-SHORT = ("model=embedded", "hw=cpu", "lint=off", "manifest.path=songs.yaml", "infer_step=2", "audio_duration=0.5")
+SHORT = (
+    "model=embedded",
+    "hw=cpu",
+    "lint=off",
+    "measure=false",
+    "report=false",
+    "manifest.path=songs.yaml",
+    "infer_step=2",
+    "audio_duration=0.5",
+)
 
 
 @pytest.fixture
@@ -106,3 +115,26 @@ def test_a_song_of_a_sweep_is_named_with_its_cell(cli):
     rows = yaml.safe_load(Path("both.yaml").read_text("utf-8"))
     assert [row["id"] for row in rows] == ["a", "a_2"]
     assert [row["guidance_scale"] for row in rows] == [5.0, 7.0]
+
+
+def test_an_id_may_hold_a_slash(cli):
+    Path("songs.yaml").write_text(yaml.safe_dump([{"id": "a/b", "seed": 1}]), encoding="utf-8")
+    cli(*SHORT)
+    assert cli("pick", str(RUN), "id=a/b", "to=one.yaml")[0] == 0
+    cli("-m", *SHORT, "guidance_scale=5,7")
+    sweep = RUN.with_name("v0002")
+    cells = sorted(path.name for path in (sweep / "cells").iterdir())
+    _, _, err = cli("pick", str(sweep), "id=a/b")
+    assert f"there are: {cells[0]}/a/b, {cells[1]}/a/b" in err
+    assert cli("pick", str(sweep), f"id={cells[1]}/a/b", "to=two.yaml")[0] == 0
+    assert [yaml.safe_load(Path(f"{name}.yaml").read_text("utf-8"))[0]["id"] for name in ("one", "two")] == ["a/b"] * 2
+
+
+@pytest.mark.parametrize("target", ["picked.csv", "nowhere/picked.yaml"])
+def test_a_file_that_cannot_be_the_manifest_is_refused(cli, target):
+    cli(*SHORT, "limit=1")
+    code, _, err = cli("pick", str(RUN), "id=a", f"to={target}")
+    assert code == 2
+    assert target in err
+    assert " -> " in err
+    assert not Path(target).exists()

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import CPU_TARGET, checked, on, plain_run, raw, written
 
-from acestep_batch.plan import audios_of, duration_s, seeds_of, songs_of
 from acestep_batch.schema import SEED_LIMIT
 from acestep_batch.seeds import seed_of_id, take_seeds
+from acestep_batch.songs import audios_of, duration_s, seeds_of, songs_of
 
 
 def rows_to_songs(folder, rows, run=None, target=CPU_TARGET):

@@ -11,8 +11,10 @@ from support import BARE, CPU_BUILD, opened_run, plain_run, preflighted, written
 
 from acestep_batch.cli import data_folder
 from acestep_batch.nvml import Driver, DriverState, Gpu
-from acestep_batch.plan import songs_of
 from acestep_batch.preflight import MAX_KEPT, disk_problem, needed_bytes, preflight, run_name
+from acestep_batch.run_plan import PLAN, plan_text
+from acestep_batch.run_work import planned_songs
+from acestep_batch.songs import songs_of
 
 
 @pytest.fixture
@@ -132,8 +134,25 @@ def test_a_disk_that_is_too_small_is_noticed_before(check):
     rows = json.dumps([{"id": str(n), "audio_duration": 1e9} for n in range(100)])
     state = check("songs.json", rows, hw={"max_duration_s": 1e10})
     (line,) = lines([disk_problem([state])])
-    assert "27777777.8 h of audio need about" in line
+    assert "27777777.78 h of audio need about" in line
     assert "output.root=" in line
+
+
+def test_a_run_that_goes_on_needs_room_for_what_is_missing_alone(tmp_path):
+    rows = [{"id": str(n), "seed": n, "audio_duration": 1e9} for n in range(3)]
+    manifest = written(tmp_path, "songs.json", json.dumps(rows))
+    run = plain_run(manifest={"path": str(manifest)}, lint="off", hw={"max_duration_s": 1e10})
+    folder = tmp_path / "v0001"
+    plan = planned_songs(preflighted(run), folder, {})
+    (folder / "audio").mkdir(parents=True)
+    written(folder, PLAN, plan_text(plan, folder))
+    first, *others = [path for each in plan for path in each.files.paths()]
+    for path in others:
+        path.touch()
+    for going_on in ({"folder": folder}, {"stored": plan}):
+        assert "277777.78 h of audio need about" in str(disk_problem([preflighted(run, **going_on)]))
+    first.touch()
+    assert disk_problem([preflighted(run, folder=folder)]) is None
 
 
 def test_the_space_that_songs_take_is_estimated_for_all_their_audios_and_formats(check, tmp_path):
@@ -277,3 +296,9 @@ def test_the_watcher_sees_every_row_and_how_far_the_reading_is(tmp_path, monkeyp
     assert shares == sorted(shares)
     assert 0 < shares[0] < 0.5
     assert shares[-1] == pytest.approx(1.0, abs=0.1)
+
+
+def test_copies_at_another_loudness_need_measurements():
+    run = plain_run(output={"loudness_lufs": -14.0}, measure=False)
+    assert "measure=false" in " ".join(map(str, preflighted(run).problems))
+    assert not preflighted(plain_run(output={"loudness_lufs": -14.0})).problems

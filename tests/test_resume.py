@@ -15,7 +15,16 @@ from acestep_batch.cli import main
 from acestep_batch.ledger import read_ledger
 
 ROWS = [{"id": "a", "seed": 1}, {"id": "b", "seed": 2}, {"id": "c", "seed": 3}]
-SHORT = ("model=embedded", "hw=cpu", "lint=off", "infer_step=2", "audio_duration=0.5", "manifest.path=songs.yaml")
+SHORT = (
+    "model=embedded",
+    "hw=cpu",
+    "lint=off",
+    "measure=false",
+    "report=false",
+    "infer_step=2",
+    "audio_duration=0.5",
+    "manifest.path=songs.yaml",
+)
 RUN = Path("outputs/songs/v0001")
 
 
@@ -118,6 +127,15 @@ def test_a_comment_or_another_folder_makes_nothing_again(cli):
     assert "0 songs made, 0 failed, 3 done before" in cli("resume", "outputs/songs/best")[1]
 
 
+def test_from_another_directory_a_run_is_named_by_its_whole_path(cli, tmp_path, monkeypatch):
+    cli(*SHORT)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    out = cli("resume", f"../{RUN}")[1].splitlines()
+    assert out[0] == str(tmp_path / RUN)
+    assert f"summary: {tmp_path / RUN / 'summary.csv'}" in out
+
+
 def test_rows_that_come_and_go_leave_the_others_alone(cli):
     cli(*SHORT)
     before = songs()
@@ -140,6 +158,7 @@ def test_a_failed_song_is_tried_again(cli):
     code, out, _ = cli("resume", str(RUN))
     assert code == 1
     assert "1 failed" in out
+    assert f"{audio / 'taken'}: a file of that name has appeared" in " ".join(out.split())
     assert "kept in latents/" in " ".join(out.split())
     (audio / "taken").unlink()
     code, out, _ = cli("resume", str(RUN))
@@ -407,6 +426,16 @@ def test_a_row_that_is_skipped_is_recorded_once_and_taken_back_when_it_is_mended
     assert cli("verify", str(RUN), "--files-only")[0] == 0
 
 
+@pytest.mark.parametrize("words", [(*SHORT, "on_invalid=skip", "resume=true", "limit=1"),
+                                   ("resume", str(RUN), "--as-planned")])  # fmt: skip
+def test_a_row_that_is_skipped_stays_so_where_it_was_not_read_again(cli, words):
+    write_rows([{"id": "a", "seed": 1}, {"id": "x", "takes": 0}])
+    cli(*SHORT, "on_invalid=skip")
+    assert cli(*words)[0] == 0
+    assert [record["id"] for record in records()] == ["x", "a"]
+    assert list(pd.read_csv(RUN / "summary.csv")["id"]) == ["a", "x"]
+
+
 def test_a_sweep_is_the_same_however_it_is_typed(cli):
     cli("-m", *SHORT, "limit=1", "guidance_scale=5,7", "seed=1,2")
     code, out, _ = cli("-m", *SHORT, "limit=1", "generation.actual_seeds=2,1", "guidance_scale=7.0,5.0")
@@ -435,3 +464,36 @@ def test_a_damaged_version_is_in_the_way_only_where_it_may_be_meant(cli):
     code, _, err = cli(*SHORT, "guidance_scale=4", "resume=true")
     assert code == 2
     assert "run.json" in err
+
+
+def test_a_song_that_shares_audio_needs_no_record_beside_the_other(cli):
+    write_rows([{"id": "a", "seed": 1}, {"id": "b", "seed": 1}])
+    cli(*SHORT, "output.formats=[wav,flac]")
+    audio = RUN / "audio"
+    whole = json.loads((audio / "0002_b_1.flac.json").read_text(encoding="utf-8"))
+    for path in audio.glob("0002_b_1*"):
+        path.unlink()
+    (audio / "0001_a_1.wav.json").unlink()
+    (audio / "0001_a_1.flac.json").write_text("{}", encoding="utf-8")
+    code, out, _ = cli("resume", str(RUN))
+    assert (code, "1 song made, 0 failed, 1 done before" in out) == (0, True)
+    assert json.loads((audio / "0002_b_1.flac.json").read_text(encoding="utf-8")) == whole
+    _, out, _ = cli("verify", str(RUN), "--files-only")
+    assert "b, " not in out
+
+
+def test_a_song_within_the_limit_keeps_out_of_the_way_of_those_beyond_it(cli):
+    write_rows([{"id": "a", "seed": 1, "output_path": "x"}, {"id": "b", "seed": 2, "output_path": "y"}])
+    cli(*SHORT)
+    before = songs()
+    write_rows([{"id": "a", "seed": 1, "output_path": "y"}, {"id": "b", "seed": 2, "output_path": "y"}])
+    assert cli(*SHORT, "resume=true", "limit=1")[0] == 0
+    assert songs()["y.wav"] == before["y.wav"]
+    assert cli("verify", str(RUN), "--files-only")[0] == 0
+
+
+@pytest.mark.parametrize("words", ["shard=1/2,2/2", "resume=true,false"])
+def test_what_belongs_to_the_whole_command_cannot_be_swept(cli, words):
+    code, _, err = cli(*SHORT, "-m", words)
+    assert (code, "belongs to the whole command and cannot be swept" in err) == (2, True)
+    assert not Path("outputs").exists()

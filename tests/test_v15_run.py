@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support import BARE, CONF, CPU_BUILD
+from tiny_v15 import write_official, write_planner
 
 from acestep_batch.cells import typed_run
 from acestep_batch.cli import data_folder, main
@@ -17,7 +18,7 @@ from acestep_batch.hydra_config import Composer, composer
 from acestep_batch.identity import identity_of, sound_facts
 from acestep_batch.preflight import Preflight, preflight
 from acestep_batch.run_plan import read_plan
-from acestep_batch.schema import FROM_RECORD, SONG
+from acestep_batch.schema import FROM_RECORD, SONG, names_used
 
 MODEL = "model=embedded_v15"
 EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "example_run"
@@ -29,7 +30,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def opened() -> Iterator[Composer]:
     with composer(CONF, None, "config") as composing:
         yield composing
@@ -151,7 +152,7 @@ def test_what_the_planner_reads_is_heard_only_where_it_works() -> None:
 
 def test_v1_rows_keep_to_v1s_parameters_and_those_of_1_5_to_theirs() -> None:
     own = {name for name, each in SONG.items() if each.only == "v15"}
-    others = {name for name, each in SONG.items() if each.only == "v1"}
+    others = {name for name in names_used("text2music", has_lora=False) if SONG[name].only == "v1"}
     record = records(render("lm=none"))["a"]
     assert own < record.keys()
     assert not others & record.keys()
@@ -221,3 +222,39 @@ def test_the_preset_of_the_success_guide_composes_with_one_note(checked: Callabl
     assert not problems_of(state)
     assert len(state.advice) == 1
     assert "guidance" in next(iter(state.advice))
+
+
+def test_published_weights_are_found_recorded_and_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    bundle, planner = write_official(tmp_path / "bundle"), write_planner(tmp_path / "planner")
+    words = ["model=v15", f"model.path={bundle}", "hw=cpu", "lm=0.6b", f"lm.path={planner}", "output.name=own"]
+    row = {"id": "a", "seed": 7, **WORDS, "audio_duration": 2, "use_cot_metas": False}  # its captions are longer
+    Path("x.json").write_text(json.dumps([row]), encoding="utf-8")
+    assert main([*words, "manifest.path=x.json"]) == 0
+    folder = Path("outputs/own/v0001")
+    record = sidecar(folder)["record"]
+    assert [each["path"].split("/")[0] for each in record["engine"]["files"]].count("acestep-v15-turbo") == 3
+    assert {each["path"] for each in record["planner"]["files"]} == {
+        "config.json", "tokenizer.json", "model.safetensors",
+    }  # fmt: skip
+    facts = read_plan(folder)[0].facts
+    assert {"model file planner/model.safetensors", "model file vae/config.json"} < facts.keys()
+    embedded = records(render(name="embedded", use_cot_metas=False))["a"]  # the same weights by another name
+    assert records(folder)["a"]["pcm_sha256"] == embedded["pcm_sha256"]
+    assert main(["verify", str(folder)]) == 0
+    assert "1 bit-identical" in capsys.readouterr().out
+    planner.rename(tmp_path / "gone")  # the recorded plan is enough
+    assert main(["verify", str(folder)]) == 0
+    assert main([*words, f"planner={FROM_RECORD}", f"manifest.path={folder / 'audio'}", "output.name=again"]) == 0
+    capsys.readouterr()
+    assert main([*words, "manifest.path=x.json", "output.name=third"]) == 2
+    assert f"{planner / 'config.json'}: is missing" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_variant_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = write_official(tmp_path / "bundle")
+    (bundle / "acestep-v15-turbo").rename(bundle / "acestep-v15-sft")
+    assert main(["model=v15_sft", f"model.path={bundle}", "hw=cpu", "lm=none", "prompt=x", "dry_run=true"]) == 2
+    assert "is a turbo checkpoint, and the model is sft -> model=v15_turbo" in capsys.readouterr().err

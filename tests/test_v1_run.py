@@ -12,7 +12,8 @@ from tiny_v1 import COMMIT, snapshot_in
 from acestep_batch.cli import main
 from acestep_batch.engine.checkpoint import LYRIC_VOCAB, PUBLISHED_FILES
 
-SHORT = ("model=v1", "hw=cpu", "manifest.path=songs.json", "infer_step=2", "audio_duration=0.5", "lint=off")
+SHORT = ("model=v1", "hw=cpu", "manifest.path=songs.json", "infer_step=2", "audio_duration=0.5", "lint=off",
+         "measure=false", "report=false")  # fmt: skip
 UNREADABLE = "゛っゝ"
 """A line that the library for Japanese fails on."""
 

@@ -32,7 +32,15 @@ from acestep_batch.verdicts import Report, SongVerdict
 from acestep_batch.verify import verify_again
 from acestep_batch.weights_place import WeightsPlace
 
-SHORT = ("hw=cpu", "lint=off", "infer_step=2", "audio_duration=0.2", "manifest.path=songs.yaml")
+SHORT = (
+    "hw=cpu",
+    "lint=off",
+    "measure=false",
+    "report=false",
+    "infer_step=2",
+    "audio_duration=0.2",
+    "manifest.path=songs.yaml",
+)
 ROWS = [
     {"id": "a", "seed": 1},
     {"id": "b", "seed": 2, "lyrics": "[verse]\nsun"},
@@ -396,3 +404,18 @@ def test_a_song_that_cannot_be_made_again_is_told_and_the_others_are_compared(re
     report, _ = verify_again(result.folder, checked, None, 0, False, WeightsPlace(), lambda key: Lonely())
     assert [str(song.state) for song in report.songs] == ["ok", "cannot be checked"]
     assert [str(problem) for problem in report.obstacles()] == ["s2: could not be made again: RuntimeError: no luck"]
+
+
+def test_each_finding_says_what_helps(copied, cli):
+    (RUN / "summary.csv").unlink()
+    assert "summary.csv: is missing -> resume the run" in cli("verify", str(RUN), "--files-only")[1]
+    plan = RUN / "plan.jsonl"
+    plan.write_text("{", encoding="utf-8")
+    assert "-> delete that file and resume: the run is planned again" in cli("verify", str(RUN), "--files-only")[1]
+
+
+def test_the_folder_stands_on_one_line_however_long_its_path_is(copied, cli):
+    folder = Path("a folder with a name that is longer than the table below it") / ("x" * 80)
+    folder.parent.mkdir()
+    RUN.rename(folder)
+    assert f"{folder}: files against records" in cli("verify", str(folder), "--files-only")[1].splitlines()

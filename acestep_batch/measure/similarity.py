@@ -16,8 +16,8 @@ LEAST_FRAMES = 10
 _FLOOR = 1e-4
 """Powers so far (40 dB) below a song's loudest count as silence."""
 _STEP_DB = 0.5
-_ROWS = 256
-"""Songs that are compared with all others at once, which bounds the memory."""
+_ROWS, _COLUMNS = 256, 1024
+"""So many songs are compared with so many others at once, which bounds the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +53,33 @@ def nearest(fingerprints: Mapping[str, bytes]) -> dict[str, Nearest]:
     """For each song, by name, the other song that is most like it; songs without a fingerprint are left out.
 
     Two songs are compared from their beginnings to the end of the shorter one; a song that starts later is another
-    song. Songs that never change (a constant tone) are like nothing. All pairs are compared, as products of matrices:
-    1,000 songs of 4 minutes take seconds.
+    song. Songs that never change (a constant tone) are like nothing. All pairs are compared, as products of matrices of
+    whole numbers, which float64 holds exactly: every machine finds the same. 1,000 songs of 4 minutes take seconds.
     """
     names = [name for name, each in fingerprints.items() if each]
     if len(names) < 2:
         return {}
     lengths = np.array([len(fingerprints[name]) for name in names])
-    values = np.zeros((len(names), lengths.max()), np.float32)
+    values = np.zeros((len(names), lengths.max()), np.int8)
     for row, name in zip(values, names, strict=True):
         row[: len(fingerprints[name])] = np.frombuffer(fingerprints[name], np.int8)
-    energies = np.cumsum(np.square(values), axis=1, dtype=np.float64)
+    ends, end_of = np.unique(lengths, return_inverse=True)
+    energies = np.stack([np.cumsum(np.square(row, dtype=np.int64))[ends - 1] for row in values])
     found = {}
     for start in range(0, len(names), _ROWS):
-        products = (values[start : start + _ROWS] @ values.T).astype(np.float64)
-        rows = np.arange(start, start + len(products))
-        common = np.minimum(lengths[rows][:, None], lengths[None]) - 1
+        rows = np.arange(start, min(start + _ROWS, len(names)))
+        common = np.minimum(end_of[rows][:, None], end_of[None])
         norms = np.sqrt(energies[rows[:, None], common] * energies[np.arange(len(names))[None], common])
+        products = _products(values[rows], values)
         similarities = np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
         similarities[np.arange(len(rows)), rows] = -np.inf
         for row, other in zip(rows, similarities.argmax(axis=1), strict=True):
             found[names[row]] = Nearest(names[other], float(min(similarities[row - start, other], 1.0)))
     return found
+
+
+def _products(some: NDArray[np.int8], others: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Inner products of ``[R, L]`` and ``[N, L]`` as ``[R, N]``; only a block of the others is ever held as floats."""
+    left = some.astype(np.float64)
+    blocks = [left @ others[at : at + _COLUMNS].astype(np.float64).T for at in range(0, len(others), _COLUMNS)]
+    return np.concatenate(blocks, axis=1)

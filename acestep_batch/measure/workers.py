@@ -9,6 +9,7 @@ import signal
 import threading
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
@@ -50,11 +51,12 @@ class Workers:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="measure")
+        self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="measure", initializer=_deafen)
 
     def submit(self, path: Path, asked_duration_s: float | None = None) -> Future[Measured]:
         """Measure a file that is whole; the future never raises but for its own cancellation."""
-        return self._threads.submit(self._measure, path, asked_duration_s)
+        own = path.absolute()  # a process keeps the directory that it was started in
+        return self._threads.submit(self._measure, own, asked_duration_s)
 
     def close(self, cancel: bool = False) -> None:
         """Wait for what was submitted, or with `cancel` for what has begun, then end the processes. May be repeated."""
@@ -98,6 +100,14 @@ class Workers:
         pool.shutdown()
         with self._lock:
             self._pools.discard(pool)
+
+
+def _deafen() -> None:
+    """Keep signals from this thread, and so from the processes that it starts: until one has set itself up as a worker,
+    a Ctrl-C, which a terminal sends to all of them, would end it."""
+    if hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # starting it later would let signals in again
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
 
 
 def become_worker() -> None:

@@ -56,7 +56,7 @@ def contact_sheet(page: Page, pictures: Mapping[str, tuple[Path, str]]) -> bytes
                 mel = image.convert("RGB").resize((_TILE[0] - 24, 56), Image.Resampling.BILINEAR)
             sheet.paste(mel, (left + 12, top + 84))
     file = io.BytesIO()
-    sheet.quantize(128, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    sheet.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 

@@ -54,6 +54,7 @@ def page_data(page: Page, pictures: Mapping[str, tuple[Path, str]], folder: Path
         "facts": page.facts,
         "common": page.common,
         "columns": [{"name": each.name, "number": each.is_number, "setting": each.is_setting} for each in page.columns],
+        "telling": page.telling,
         "axes": page.axes,
         "grid": page.grid,
         "songs": [_song(page, song, pictures, folder, texts) for song in page.songs],

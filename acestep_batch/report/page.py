@@ -6,7 +6,7 @@ Knows no HTML and reads no files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -25,6 +25,8 @@ _UNSHOWN = frozenset({*_TEXTS, "actual_seeds", "device_id", "output_path"})
 """Parameters that are no columns: the texts, the seed under its other name, and what has no part in the sound."""
 _FEWEST, _MOST = 2, 60
 """How many values an axis has."""
+_TOLD = 4
+"""The most settings in a title, where nothing was swept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Page:
     common: Mapping[str, Any]
     """The parameters that all songs share, the texts left out."""
     columns: tuple[Column, ...]
+    telling: tuple[str, ...]
+    """The settings that a song's title names: those that were swept, from which the others follow, or the first few."""
     axes: tuple[str, ...]
     """Columns that a grid can be laid out on, the swept ones first."""
     grid: tuple[str, str, str] | None
@@ -99,6 +103,7 @@ def page_of(sources: Sequence[Source]) -> Page:
         facts=tuple(_facts(sources, songs)),
         common=common,
         columns=columns,
+        telling=_telling(columns, set(swept.values())),
         axes=tuple(axes),
         grid=_grid(axes, rows),
         songs=tuple(songs),
@@ -112,14 +117,14 @@ def plain(value: Any) -> Value:
     return value if value is None or isinstance(value, str | int | float | bool) else json_text(value)
 
 
-def title_of(page: Page, song: Entry, most: int = 4) -> str:
+def title_of(page: Page, song: Entry) -> str:
     """A song's id, with the settings that tell it from the others."""
     settings = [
         f"{column.name} {text_of(value)}"
         for column, value in zip(page.columns, song.values, strict=True)
-        if column.is_setting and column.name not in ("id", "row") and value is not None
+        if column.is_setting and column.name in page.telling and value is not None
     ]
-    return ", ".join([song.id, *settings[:most]])
+    return ", ".join([song.id, *settings])
 
 
 def text_of(value: Value) -> str:
@@ -155,12 +160,13 @@ def _swept_columns(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 def _settings(
     source: Source, record: Mapping[str, Any], swept: Mapping[str, str], differing: Sequence[str]
 ) -> dict[str, Value]:
-    """What was asked of a song that may tell it from the others, by the column's name."""
+    """What was asked of a song that may tell it from the others, by the column's name, what was swept first."""
     found: dict[str, Value] = {"id": str(record["id"]), "run": source.name, "row": str(record.get("row", ""))}
     others = {name: record.get(key) for key, name in swept.items() if name not in SONG and name != "seed"}
-    named = {"preset": record.get("preset"), "model": record.get("model"), **others}
-    named |= {name: record.get(name) for name in (*differing, "take", "seed")}
-    return found | {name: plain(value) for name, value in named.items()}
+    own = {"preset": record.get("preset"), "model": record.get("model")}
+    own |= {name: record.get(name) for name in (*differing, "take", "seed")} | others
+    order = dict.fromkeys((*swept.values(), *own))
+    return found | {name: plain(own[name]) for name in order if name in own}
 
 
 def _results(record: Mapping[str, Any]) -> dict[str, Value]:
@@ -197,6 +203,11 @@ def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
                 continue
             found.append(Column(name, is_number, is_setting))
     return tuple(found)
+
+
+def _telling(columns: Iterable[Column], swept: Container[str]) -> tuple[str, ...]:
+    names = [column.name for column in columns if column.is_setting and column.name not in ("id", "row")]
+    return tuple([name for name in names if name in swept or name == "run"] if swept else names[:_TOLD])
 
 
 def _axes(names: Iterable[str], columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:

@@ -32,7 +32,7 @@ REPORT = "report.html"
 PICTURES = "report_files"
 
 _AT_ONCE = min(4, os.cpu_count() or 1)
-"""Songs drawn at once; each holds its audio in memory, four minutes of which are 90 MB."""
+"""Songs drawn at once; each holds its audio in memory, which with what is made of it takes 0.3 GB for four minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class Written:
 
 def write_report(folder: Path) -> Written:
     """Write a run's or sweep's report, its playlists and its metadata, each file whole and durable; songs that were
-    drawn before are not drawn again. Processes that share the folder write one after another.
+    drawn before are not drawn again, and files that would not change stay as they are. Processes that share the folder
+    write one after another.
 
     Raises:
         Refused: the folder is no run's, its own files are damaged, or another process is writing for a minute.
@@ -61,7 +62,7 @@ def write_report(folder: Path) -> Written:
         source = read_source(folder)
         written = write_joint_report([source], folder)
         for path, text in _listings(source):
-            write_text(path, text, replace=True)
+            _write(path, text)
     return written
 
 
@@ -82,8 +83,13 @@ def write_joint_report(
         raise refuse(str(path), "is no report, and would be replaced", "move it away, or choose a folder with to=DIR")
     page = page_of(sources)
     pictures, undrawn = _draw(page, path.parent / PICTURES, progress)
-    write_text(path, report_html(page, pictures, path.parent), replace=True)
+    _write(path, report_html(page, pictures, path.parent))
     return Written(path, page, pictures, undrawn)
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.is_file() or path.read_bytes() != text.encode("utf-8"):
+        write_text(path, text, replace=True)
 
 
 def _draw(

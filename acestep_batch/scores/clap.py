@@ -10,6 +10,7 @@ from transformers import ClapModel, ClapProcessor
 
 from acestep_batch.measure.columns import Column
 from acestep_batch.scores.base import Score, ScoredSong
+from acestep_batch.scores.weights import load_model
 
 COLUMN = Column(
     "clap_score",
@@ -29,7 +30,7 @@ class ClapScore:
     columns = (COLUMN,)
 
     def __init__(self, model: ClapModel, processor: ClapProcessor) -> None:
-        self._model, self._processor = model.eval(), processor
+        self._model, self._processor = model, processor
 
     def score(self, song: ScoredSong) -> Mapping[str, float | None]:
         """Cosine of prompt and audio. None for an empty prompt."""
@@ -63,6 +64,5 @@ def load(folder: Path, device: str) -> Score:
 
     Raises OSError or ValueError when the folder does not hold one.
     """
-    model = ClapModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     processor = ClapProcessor.from_pretrained(folder, local_files_only=True)
-    return ClapScore(model.to(device), processor)  # type: ignore[arg-type]  # its decorator hides the types
+    return ClapScore(load_model(ClapModel, folder, device), processor)

@@ -13,6 +13,7 @@ from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
 from acestep_batch.measure.columns import Column
 from acestep_batch.scores.base import Score, ScoredSong
+from acestep_batch.scores.weights import load_model
 from acestep_batch.scores.words import error_rate, words
 
 COLUMN = Column(
@@ -34,7 +35,7 @@ class LyricScore:
     columns = (COLUMN,)
 
     def __init__(self, model: WhisperForConditionalGeneration, processor: WhisperProcessor) -> None:
-        self._model, self._processor = model.eval(), processor
+        self._model, self._processor = model, processor
 
     def score(self, song: ScoredSong) -> Mapping[str, float | None]:
         """The error rate; None for lyrics without words."""
@@ -75,6 +76,5 @@ def load(folder: Path, device: str) -> Score:
 
     Raises OSError or ValueError when the folder does not hold one.
     """
-    model = WhisperForConditionalGeneration.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     processor = WhisperProcessor.from_pretrained(folder, local_files_only=True)
-    return LyricScore(model.to(device), processor)  # type: ignore[arg-type]  # its decorator hides the types
+    return LyricScore(load_model(WhisperForConditionalGeneration, folder, device), processor)

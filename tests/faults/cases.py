@@ -59,6 +59,12 @@ SHORT = Case("4 songs as wav and ogg", songs(4), ("output.formats=[wav,ogg]", "h
 EDITED = Case("an edited manifest", edited(songs(4)), ("output.formats=[flac]", "hw.batch_size=2"), songs(4))
 SWEEP = Case("a sweep of 2 cells", songs(2), ("output.formats=[wav]", "guidance_scale=5,7"), multirun=True)
 CASES = (LONG, SHORT, EDITED, SWEEP)
+MEASURED = Case(
+    "4 songs, measured, and copied at another loudness",
+    songs(4),
+    ("output.formats=[flac]", "hw.batch_size=2", "measure=true", "output.loudness_lufs=-14"),
+    duration_s=0.5,
+)
 ALONE = Case("8 songs one by one", songs(8), ("output.formats=[wav]", "hw.batch_size=1"))
 HEAVY = Case("8 songs of 5 s", songs(8), ALONE.words, duration_s=5.0)
 
@@ -66,6 +72,8 @@ _SHORT = (
     "model=embedded",
     "hw=cpu",
     "lint=off",
+    "measure=false",
+    "report=false",
     "audio_duration=0.1",
     "infer_step=2",
     "resume=true",

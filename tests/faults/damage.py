@@ -114,10 +114,12 @@ def findings(folder: Path) -> list[Finding]:
 
 
 def is_named(file: str, found: list[Finding]) -> bool:
-    """Whether the findings lead to a file: by its name, or for a ledger by the songs that lack a record."""
+    """Whether the findings lead to a file: by its name, or where it has lines, by one or by a song that lacks one."""
     place, _, name = file.rpartition("/")
-    if name.startswith("records"):
-        return any(each.song and each.file.startswith(f"{place}/records".lstrip("/")) for each in found)
+    for lines in ("records", "measurements"):
+        if name.startswith(lines):
+            own = [each for each in found if each.file.startswith(f"{place}/{lines}".lstrip("/"))]
+            return any(each.song or each.file.startswith(f"{file} line ") for each in own)
     return any(each.file == file for each in found)
 
 

@@ -32,7 +32,7 @@ ROWS = (
     {"id": "four", "prompt": "ambient", "takes": 2},
 )
 _WORDS = ("model=embedded", "hw=cpu", "lint=off", "infer_step=2", "audio_duration=1", "strict=true", "output.name=run",
-          "output.formats=[wav]", "resume=true")  # fmt: skip
+          "output.formats=[wav]", "resume=true", "measure=false", "report=false")  # fmt: skip
 _MAIN = "import sys; from acestep_batch.cli import main; sys.exit(main())"
 _SHUFFLED = """
 import os, random

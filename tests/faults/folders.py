@@ -13,6 +13,7 @@ import yaml
 
 from acestep_batch.ledger import latest, read_ledger
 from acestep_batch.lock import LOCKS
+from acestep_batch.measurements import key_in, read_measurements
 from acestep_batch.outputs.atomic import TEMPORARY_PREFIX
 from acestep_batch.outputs.audio_files import decoded, file_sha256
 from acestep_batch.outputs.formats import FORMAT_NAMES
@@ -23,7 +24,7 @@ from acestep_batch.run_plan import PLAN, read_plan
 from acestep_batch.superseded import SUPERSEDED
 
 _AUDIO = frozenset(f".{name}" for name in FORMAT_NAMES)
-_GROWING = ("records", "run")
+_GROWING = ("records", "measurements", "run")
 """Files that are appended to begin with these; their last line may be torn."""
 
 Stamp = tuple[int, int]
@@ -122,6 +123,7 @@ def differences(root: Path, unbroken: Path, ignored: Container[str] = ()) -> Ite
             yield f"{name}: {_difference(left, right)}"
     for folder in run_folders(root):
         yield from _ledger_differences(folder, _twin(folder, root, unbroken))
+        yield from _measurement_differences(folder, _twin(folder, root, unbroken))
 
 
 def _ledger_differences(folder: Path, unbroken: Path) -> Iterator[str]:
@@ -134,6 +136,17 @@ def _ledger_differences(folder: Path, unbroken: Path) -> Iterator[str]:
             yield f"{folder.name}: record of {song_id}: {_difference(*found)}"
         if song_id in left:
             yield from _missing(folder, left[song_id])
+
+
+def _measurement_differences(folder: Path, unbroken: Path) -> Iterator[str]:
+    """Songs of which something else was measured, or nothing; in which order they were does not count."""
+    ours, theirs = read_measurements(folder), read_measurements(unbroken)
+    yield from map(str, ours.damaged)
+    records = latest(read_ledger(folder).records)
+    for each in read_plan(folder):
+        key = key_in(records.get(each.song.song_id, {}))
+        if key is not None and ours.lines.get(key) != theirs.lines.get(key):
+            yield f"{folder.name}: what was measured of {each.song.song_id} differs"
 
 
 def _missing(folder: Path, record: Mapping[str, Any]) -> Iterator[str]:
@@ -151,7 +164,7 @@ def _compared(version: Path) -> list[Path]:
         path
         for path in _files(version)
         if SUPERSEDED not in path.parts
-        and not (path.name.startswith(("records", "environment")) or path.suffix == ".log")
+        and not (path.name.startswith(("records", "measurements", "environment")) or path.suffix == ".log")
     ]
 
 

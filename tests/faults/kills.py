@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from . import broken
-from .cases import CASES, EDITED, SHORT, Case, Workspace
+from .cases import CASES, EDITED, MEASURED, SHORT, Case, Workspace
 from .crew import Crew
 from .folders import MISSING, Stamp, differences, finished, stamp, unsound
 from .report import Job, Size, Trial
@@ -101,7 +101,7 @@ def _at_any_moment(crew: Crew, seed: int, wanted: int) -> Iterator[Trial]:
 def _killed(space: Workspace, seed: str) -> Trial:
     """Kill a run at a moment that the seed chooses, perhaps its resumed run too, and let it go on."""
     random = Random(seed)
-    case = random.choice(CASES)
+    case = random.choice((*CASES, MEASURED))
     unbroken = space.unbroken(case)
     space.reset(case)
     landed, failures, kept = 0, [], {}

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-TINY = ("model=embedded", "hw=cpu", "infer_step=1", "audio_duration=0.1", "lint=off")
+TINY = ("model=embedded", "hw=cpu", "infer_step=1", "audio_duration=0.1", "lint=off", "measure=false",
+        "report=false")  # fmt: skip
 """A run of a fraction of a second."""
 LONGEST_S, MOST_BYTES = 2.0, 512 * 2**20
 """What one input may take: seconds of CPU time, and memory beyond what the process had."""

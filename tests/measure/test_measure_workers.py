@@ -35,8 +35,19 @@ def endless(tmp_path: Path) -> Path:
     return found
 
 
+OTHERS: set[int] = set()
+"""Processes that there were before the test: other tests of this process may have left a warm worker."""
+
+
+@pytest.fixture(autouse=True)
+def others() -> None:
+    OTHERS.clear()
+    OTHERS.update(each.pid for each in workers_of(psutil.Process()))
+
+
 def workers_of(process: psutil.Process) -> list[psutil.Process]:
-    return [each for each in process.children() if "spawn_main" in " ".join(each.cmdline())]
+    found = [each for each in process.children() if "spawn_main" in " ".join(each.cmdline())]
+    return [each for each in found if each.pid not in OTHERS]
 
 
 def reading(fifo: Path) -> int:

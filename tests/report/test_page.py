@@ -81,7 +81,7 @@ def test_a_sweep_is_laid_out_by_its_keys_and_parted_by_song():
     page = page_of([sweep_of({"seed": [1, 2, 3], "guidance_scale": [3.0, 7.0]}, ["a", "b"])])
     assert page.grid == ("seed", "guidance_scale", "id")
     assert len({song.key for song in page.songs}) == 12
-    assert title_of(page, page.songs[0]) == "a, guidance_scale 3, seed 1"
+    assert title_of(page, page.songs[0]) == "a, seed 1, guidance_scale 3"
 
 
 def test_the_longer_axis_goes_down():

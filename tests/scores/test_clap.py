@@ -66,6 +66,14 @@ def test_long_songs_are_scored_whole_and_always_alike(score: ClapScore) -> None:
     assert value(score, samples, "drums, guitar") != found
 
 
+def test_loading_leaves_torchs_device_contexts_as_they_were(folder: Path) -> None:
+    """Engines are built in one, and a score may be loaded before them."""
+    torch.utils._device._device_constructors.cache_clear()  # as if no context had been used yet
+    clap.load(folder, "cpu")
+    with torch.device("meta"):
+        assert torch.linspace(0, 1, 3).device.type == "meta"
+
+
 def test_no_prompt_no_score(score: ClapScore) -> None:
     assert value(score, song(1, 1), " ") is None
 

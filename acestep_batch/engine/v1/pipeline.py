@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from acestep_batch.engine.base import (
     ENGINE_VERSION,
@@ -202,9 +202,10 @@ class V1Engine:
             self._conditioner.forget()
 
     def _move(self, to: torch.device | torch.dtype | str) -> None:
-        components: tuple[Any, ...] = (self._text_encoder, self._transformer, self._decoder, self._sources)
+        components: tuple[Any, ...] = (self._text_encoder, self._decoder, self._sources)
         for component in components:
             component.to(to)
+        nn.Module.to(self._transformer, to)  # diffusers' own prints a line whenever the type changes
         self._return_memory()
 
     @contextmanager

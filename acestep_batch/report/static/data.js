@@ -40,8 +40,8 @@ function words(value) {
   return Array.isArray(value) ? value.join(" ") : String(value);
 }
 
-function clock(seconds) {
-  const whole = Math.max(0, Math.floor(seconds + 0.05));
+function clock(seconds, round = Math.floor) {
+  const whole = Math.max(0, round(seconds));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 

@@ -82,9 +82,9 @@ function showPosition() {
   const at = Math.min(position(), length);
   const share = `${length ? (100 * at) / length : 0}%`;
   for (const picture of pictures) picture.head.style.width = share;
-  const text = `${clock(at)} of ${clock(length)}`;
+  const text = `${clock(at)} of ${clock(length, Math.round)}`;
   const slider = document.getElementById("position");
-  document.getElementById("clock").textContent = `${clock(at)} / ${clock(length)}`;
+  document.getElementById("clock").textContent = `${clock(at)} / ${clock(length, Math.round)}`;
   slider.setAttribute("aria-valuemax", String(Math.round(length)));
   slider.setAttribute("aria-valuenow", String(Math.round(at)));
   slider.setAttribute("aria-valuetext", text);

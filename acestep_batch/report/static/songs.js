@@ -14,7 +14,7 @@ function fillRow(row) {
   const play = make("button", { type: "button", className: "play", disabled: !isMade, onclick: () => toggle(song) });
   play.song = song;
   const title = make("button", { type: "button", className: "title", dir: "auto", onclick: () => { choose(song); openDetails(true); } }, nameOf(song));
-  const chips = state.blind ? [] : settingsOf(song).slice(0, 6).map(([name, value]) => make("span", { className: "chip", dir: "auto" }, `${name} ${value}`));
+  const chips = state.blind ? [] : settingsOf(song).filter(([name]) => page.telling.includes(name)).map(([name, value]) => make("span", { className: "chip", dir: "auto" }, `${name} ${value}`));
   const facts = state.blind ? [] : headlines(song).map((text) => make("span", {}, text));
   if (song.quality && !state.blind) facts.push(flagOf(song));
   row.classList.toggle("starred", song.star);
@@ -23,7 +23,7 @@ function fillRow(row) {
     play,
     make("div", { className: "name" }, title, ...chips,
       promptsDiffer && song.prompt ? make("p", { className: "prompt", dir: "auto" }, song.prompt.slice(0, 300)) : null),
-    make("div", { className: "facts" }, ...facts, make("span", { className: "length" }, isMade ? clock(song.duration) : "–")),
+    make("div", { className: "facts" }, ...facts, make("span", { className: "length" }, isMade ? clock(song.duration, Math.round) : "–")),
     isMade ? starButton(song) : make("span"),
     song.error
       ? make("p", { className: "error", dir: "auto" }, song.error)

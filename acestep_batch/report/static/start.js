@@ -17,7 +17,7 @@ function showSummary(shown) {
   const failed = songs.length - made.length;
   const total = made.reduce((sum, song) => sum + song.duration, 0);
   const part = shown.length < songs.length ? `${shown.length} of ${counted(songs.length, "song")}` : counted(songs.length, "song");
-  const text = `${part} · ${clock(total)}${failed ? ` · ${failed} not made` : ""}`;
+  const text = `${part} · ${clock(total, Math.round)}${failed ? ` · ${failed} not made` : ""}`;
   const place = document.getElementById("summary");
   if (place.textContent && place.textContent !== text) announce(`${part} shown`);
   place.textContent = text;
