@@ -28,7 +28,7 @@ PUBLISHED_V15: Mapping[str, Variant] = {
 
 def run(words: Sequence[str]) -> int:
     """Carry out `download` with its words and return 0. Raises Refused as ``download.run`` and ``fetch_v15`` do."""
-    if not any(word.startswith(("lm=", *(f"model={name}" for name in PUBLISHED_V15))) for word in words):
+    if not any(word.startswith(("lm=", "model=v15")) for word in words):
         return download.run(words)
     fetch_v15(words, print)
     return 0
