@@ -44,6 +44,7 @@ def compare_runs(report: Report, one: Sequence[CheckedRun], other: Sequence[Chec
         verdict = verdicts[placed.run.cell, placed.song.song_id]
         found = _counterpart(placed, left)
         if found is None:
+            verdict.is_alone = True
             verdict.findings.append(Finding(placed.song.song_id, "the other run", "has no such song"))
             continue
         left.remove(found)

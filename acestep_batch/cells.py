@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from acestep_batch.preflight import CELLS, MAX_CELL_CHARS
 from acestep_batch.problems import Problem, Refused
 from acestep_batch.run_folder import Command, differences, key_facts, key_of, open_version, read_run_file
 from acestep_batch.run_plan import PlannedSong
-from acestep_batch.schema import LORA_PARAMETERS, PARAMETERS, SECTIONS, TASK_PARAMETERS, reads
+from acestep_batch.schema import LORA_PARAMETERS, PARAMETERS, SECTIONS, SONG_NAMES, TASK_PARAMETERS, reads
 
 if TYPE_CHECKING:
     from acestep_batch.hydra_config import Layers
@@ -78,10 +79,11 @@ def typed_run(cell: Layers) -> Run:
     chosen = any(each.startswith(("manifest=", "manifest.path=")) for each in cell.overrides)
     if texts and not chosen:
         config = {**config, "manifest": {**config["manifest"], "path": None}}
-    return build_run(
+    run = build_run(
         config, cell.base, cell.preset, cell.preset_file, cell.command_line, cell.load_preset, cell.presets,
         cell.overrides, cell.swept, cell.own, cell.shipped_presets,
     )  # fmt: skip
+    return replace(run, swept={key: _swept_text(run, key, given) for key, given in run.swept.items()})
 
 
 def typed_runs(cells: Sequence[Layers]) -> list[Run]:
@@ -119,6 +121,27 @@ def _typed(section: str, values: Mapping[str, Any], family: Family) -> dict[str,
         if found[name] == known[name].default:  # as it was in runs that did not know it yet
             del found[name]
     return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+
+def _swept_text(run: Run, key: str, given: str) -> str:
+    """A swept value as text, the same however it was typed: as the run uses it."""
+    section, _, name = key.rpartition(".")
+    if (song := SONG_NAMES.get(key, "")) in run.layers.command_line:
+        return _text(run.layers.command_line[song])
+    if key == "preset" and run.presets:
+        return run.presets[0] if len(run.presets) == 1 else f"[{','.join(run.presets)}]"
+    if name not in PARAMETERS.get(section, {}):  # a group, or the name of a file
+        return given
+    values = run.config[section] if section else run.config
+    return _text(PARAMETERS[section][name].parse(values[name]))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return short if float(short := f"{value:g}") == value else repr(value)
+    if isinstance(value, tuple) and len(value) == 1:
+        return _text(value[0])
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def swept_words(run: Run) -> str:

@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--version", action="version", version=f"acestep_batch {__version__}")
     parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--json", action="store_true")
     parser.add_argument("--cfg", "-c", choices=("job", "hydra", "all"))
     parser.add_argument("--resolve", action="store_true")
     parser.add_argument("--package", "-p")
@@ -123,6 +124,8 @@ def _run(arguments: Sequence[str]) -> int:
         raise refuse("--resolve", "only means something with --cfg", "--cfg job --resolve")
     if flags.multirun and (flags.cfg or flags.info):
         raise refuse("-m", "cannot stand beside --cfg or --info", "give the values of one cell")
+    if flags.json and (flags.cfg or flags.info):
+        raise refuse("--json", "goes with a run, and --cfg and --info start none", "drop it")
     if flags.help:
         from acestep_batch.reference import help_text
 
@@ -152,7 +155,8 @@ def _run(arguments: Sequence[str]) -> int:
 
             cells, common = open_composer.sweep(flags.overrides, flags.multirun, auto_hw)
             command = command_here(flags.overrides, flags.multirun, flags.config_dir, flags.config_name)
-            return run_layers(cells, common, command, machine, data_folder("manifests"), notes)
+            manifests = data_folder("manifests")
+            return run_layers(cells, common, command, machine, manifests, notes, as_json=flags.json)
     kept = [word for word in arguments if word not in flags.overrides]
     show(data_folder("conf"), [*overrides, *kept])
     return OK

@@ -29,6 +29,7 @@ from acestep_batch.hardware import (
 from acestep_batch.models import MODELS
 from acestep_batch.outputs.audio_files import available_formats
 from acestep_batch.outputs.folders import check_writable, free_bytes, nearest_existing
+from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import Problem
 from acestep_batch.schema import Output
 from acestep_batch.v15_target import SMALL_GIB
@@ -94,9 +95,12 @@ def run(argv: Sequence[str]) -> int:
     """Print the report; 0 when at least ``model=embedded`` can run here, else 2. Raises Refused for other words."""
     parser = argparse.ArgumentParser(prog="python -m acestep_batch doctor", description=__doc__)
     parser.add_argument("words", nargs="*", metavar="key=value", help="output.root=DIR, model.path=DIR")
-    values = parse_words("doctor", parser.parse_args(argv).words, ("output.root", "model.path"))
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    flags = parser.parse_args(argv)
+    values = parse_words("doctor", flags.words, ("output.root", "model.path"))
     report = checks(gather(Path(values.get("output.root", Output().root)), values.get("model.path")))
-    print(render(report))
+    lines = [{"mark": str(check.mark), "what": check.what, "remedy": check.remedy} for check in report]
+    print(json_text({"checks": lines}, indent=2) if flags.json else render(report))
     return 2 if any(check.mark is Mark.FAIL for check in report) else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from acestep_batch.engine.checkpoint import LYRIC_VOCAB, PUBLISHED_FILES, REPOSITORY, missing_files
 from acestep_batch.outputs.atomic import write_bytes
 from acestep_batch.outputs.folders import check_writable, free_bytes
+from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.words import parse_words
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
 PUBLISHED = "v1, v15_turbo, v15_base, v15_sft"
 USAGE = (
-    "python -m acestep_batch download model=v1|v15_turbo|v15_base|v15_sft [to=DIR] [revision=main], or lm=0.6b|1.7b|4b"
+    "python -m acestep_batch download model=v1|v15_turbo|v15_base|v15_sft [to=DIR] [revision=main] [--json], "
+    "or lm=0.6b|1.7b|4b"
 )
 _VOCABULARY_LIMIT_BYTES = 8_000_000
 _TIMEOUT_S = 30.0
@@ -70,6 +73,10 @@ def run(argv: Sequence[str]) -> int:
         print(
             f"usage: {USAGE}\n\n{V1.repo_id} ({V1.size}) and its lyric vocabulary, into the Hugging Face cache or to="
         )
+    elif "--json" in argv:
+        request = parse([word for word in argv if word != "--json"])
+        folder = fetch(request, V1, lambda line: print(line, file=sys.stderr))
+        print(json_text({"model": "v1", "folder": str(folder), "revision": request.revision}, indent=2))
     else:
         fetch(parse(argv), V1, print)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from acestep_batch.engine.v15.planner_files import CONFIG, PLANNERS, TOKENIZER, 
 from acestep_batch.engine.v15.variant import Variant
 from acestep_batch.engine.v15.weights import V15Source, model_problems
 from acestep_batch.models import MODELS
+from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.words import parse_words
 
@@ -30,12 +32,17 @@ def run(words: Sequence[str]) -> int:
     """Carry out `download` with its words and return 0. Raises Refused as ``download.run`` and ``fetch_v15`` do."""
     if not any(word.startswith(("lm=", "model=v15")) for word in words):
         return download.run(words)
-    fetch_v15(words, print)
+    is_json = "--json" in words
+    own = [word for word in words if word != "--json"]
+    folder, request = fetch_v15(own, (lambda line: print(line, file=sys.stderr)) if is_json else print)
+    if is_json:
+        name = next(word.partition("=")[2] for word in own if word.startswith(("model=", "lm=")))
+        print(json_text({"model": name, "folder": str(folder), "revision": request.revision}, indent=2))
     return 0
 
 
-def fetch_v15(words: Sequence[str], say: Callable[[str], None], endpoint: str | None = None) -> None:
-    """Fetch a checkpoint of 1.5 or a planner, and the parts that a checkpoint takes from the bundle.
+def fetch_v15(words: Sequence[str], say: Callable[[str], None], endpoint: str | None = None) -> tuple[Path, Request]:
+    """Fetch a checkpoint of 1.5 or a planner, and what a checkpoint takes from the bundle; returns its folder.
 
     Raises Refused as ``parse`` and ``fetch_files``, and where a file that arrived is not whole.
     """
@@ -57,6 +64,7 @@ def fetch_v15(words: Sequence[str], say: Callable[[str], None], endpoint: str | 
     if problems:
         raise Refused(problems)
     say(f"done       use it with `{use}`")
+    return folder, request
 
 
 def _fetch_planner(

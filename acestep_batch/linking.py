@@ -150,7 +150,8 @@ class _Linker:
         folders = (self.places.manifest, Path())
         path = next((folder / text for folder in folders if _exists(folder / text)), None)
         if path is None:
-            raise ValueError(f"{shown(text)} does not exist in {self.places.manifest.absolute()} or {Path.cwd()}")
+            where = dict.fromkeys(str(folder.absolute()) for folder in folders)
+            raise ValueError(f"{shown(text)} does not exist in {' or '.join(where)}")
         try:
             facts = audio_facts(path.absolute())
         except OSError as error:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from acestep_batch.execute import run_records, sweep_records
 from acestep_batch.layers import typed_presets
 from acestep_batch.outputs.atomic import write_text
+from acestep_batch.outputs.records import json_text
 from acestep_batch.picking import chosen, manifest_text, preset_text, retake_of, row_of, unique_ids
 from acestep_batch.preflight import CELLS
 from acestep_batch.problems import refuse, visible
@@ -18,7 +19,7 @@ from acestep_batch.run_plan import read_plan
 from acestep_batch.words import parse_words
 
 HELP = """\
-python -m acestep_batch pick FOLDER id=ID ... [+preset=NAME] [variance=V] [to=FILE] [--preset FILE]
+python -m acestep_batch pick FOLDER id=ID ... [+preset=NAME] [variance=V] [to=FILE] [--preset FILE] [--json]
 
 Writes chosen songs of a run or a sweep as a new manifest, with their exact parameters and seeds.
 
@@ -28,6 +29,8 @@ Writes chosen songs of a run or a sweep as a new manifest, with their exact para
   variance=V     not the songs themselves but retakes of them: 0 the same song, 1 another one
   to=FILE        the manifest's file, a .yaml; else RUN_picks.yaml in the current folder
   --preset FILE  instead of a manifest, the one chosen song as a preset in the guide's JSON format
+
+  --json         print the file, its songs and the command that renders them as JSON
 
 Nothing is overwritten. The last line is the command that renders what was picked.
 """
@@ -45,6 +48,7 @@ def run(words: Sequence[str], conf: Path) -> int:
     parser.add_argument("words", nargs="*")
     parser.add_argument("--preset", type=Path)
     parser.add_argument("--config-dir", "-cd")
+    parser.add_argument("--json", action="store_true")
     parser.add_argument("--help", "-h", action="store_true")
     flags = parser.parse_intermixed_args(words)
     if flags.help:
@@ -66,8 +70,8 @@ def run(words: Sequence[str], conf: Path) -> int:
     if "variance" in others:
         rows = [retake_of(row, _variance(others["variance"])) for row in rows]
     if flags.preset is not None:
-        return _write_preset(rows, flags.preset, folder)
-    return _write_manifest(unique_ids(rows), _target(others.get("to"), folder), folder)
+        return _write_preset(rows, flags.preset, folder, flags.json)
+    return _write_manifest(unique_ids(rows), _target(others.get("to"), folder), folder, flags.json)
 
 
 _WORDS = ("+preset", "variance", "to")
@@ -110,22 +114,29 @@ def _target(given: str | None, folder: Path) -> Path:
     return free
 
 
-def _write_manifest(rows: Sequence[Mapping[str, Any]], target: Path, folder: Path) -> int:
+def _write_manifest(rows: Sequence[Mapping[str, Any]], target: Path, folder: Path, as_json: bool) -> int:
     command = f"python -m acestep_batch manifest.path={shlex.quote(str(target))}"
     about = f"{len(rows)} {'song' if len(rows) == 1 else 'songs'} of {visible(folder.as_posix())}"
     _write(target, manifest_text(rows, [f"{about}, with every parameter as it was used", f"render: {command}"]))
-    print(f"{about}: {target}")
-    print(f"render: {command}")
-    return 0
+    return _told(f"{about}: {target}", target, rows, command, as_json)
 
 
-def _write_preset(rows: Sequence[Mapping[str, Any]], target: Path, folder: Path) -> int:
+def _write_preset(rows: Sequence[Mapping[str, Any]], target: Path, folder: Path, as_json: bool) -> int:
     if len(rows) != 1:
         raise refuse("--preset", f"takes one song, and {len(rows)} are chosen", "name one id=")
     description = f"song {rows[0]['id']} of {folder.as_posix()}, with its texts and seed"
     _write(target, preset_text(rows[0], target.stem, description) + "\n")
-    print(f"{visible(description)}: {target}")
-    print(f"render: python -m acestep_batch preset_file={shlex.quote(str(target))} manifest.path=null")
+    command = f"python -m acestep_batch preset_file={shlex.quote(str(target))} manifest.path=null"
+    return _told(f"{visible(description)}: {target}", target, rows, command, as_json)
+
+
+def _told(line: str, target: Path, rows: Sequence[Mapping[str, Any]], command: str, as_json: bool) -> int:
+    if as_json:
+        found = {"file": str(target), "songs": [str(row["id"]) for row in rows], "command": command}
+        print(json_text(found, indent=2))
+    else:
+        print(line)
+        print(f"render: {command}")
     return 0
 
 

@@ -28,6 +28,7 @@ usage: python -m acestep_batch [hw=NAME] [model=NAME] [+preset=NAME] [manifest.p
        python -m acestep_batch resume | verify | pick FOLDER, inspect FILE     each with a --help of its own
        python -m acestep_batch doctor | download model=v1 [to=DIR] | presets
 
+--json on any of them ends with one JSON object on standard output, for scripts; all else goes to standard error.
 Without arguments the four demo songs are rendered. dry_run=true checks everything and renders nothing.
 --cfg job --resolve prints the whole configuration; --config-dir DIR adds your own presets and profiles.
 """

@@ -186,7 +186,7 @@ def _reason(song: PlannedSong, old: PlannedSong | None, record: Mapping[str, Any
     }:
         return "changed: output_path"
     if record.get("latents") and not latents_file(folder, song.identity).is_file():
-        return f"{record['latents']} is missing"
+        return "its latents are missing"
     return files_reason(record, folder)
 
 

@@ -29,7 +29,8 @@ _PUT_BACK = "put it back, or start a new version"
 _LARGEST_CONFIG_BYTES = 4 * 2**20
 
 HELP = """\
-python -m acestep_batch resume FOLDER [--explain] [--as-planned] [shard=I/N] [output.allow_outside=true]
+python -m acestep_batch resume FOLDER [--explain] [--as-planned] [--json] [shard=I/N]
+                               [output.allow_outside=true]
 
 Finishes a run or a sweep: makes the songs that are missing, failed or damaged, and touches no other.
 The manifest is read again, so that an edited row is made again (what it had before moves to
@@ -37,6 +38,7 @@ superseded/). A song counts as done only if its audio is there and its samples a
 
   --explain      say which songs would be made, and why; make nothing
   --as-planned   take the songs as they were planned, whatever manifest and configuration are now
+  --json         end with one JSON object on standard output, and say all else on standard error
   shard=I/N      make every N-th micro-batch only, beside other processes
   output.allow_outside=true   needed again for a run that was started with it: a run's folder can
                  come from anybody, and what it says alone leads nowhere else
@@ -55,6 +57,7 @@ def run(words: Sequence[str], conf: Path, manifests: Path) -> int:
     parser.add_argument("words", nargs="*")
     parser.add_argument("--explain", action="store_true")
     parser.add_argument("--as-planned", action="store_true")
+    parser.add_argument("--json", action="store_true")
     parser.add_argument("--help", "-h", action="store_true")
     flags = parser.parse_intermixed_args(words)
     if flags.help:
@@ -74,9 +77,13 @@ def run(words: Sequence[str], conf: Path, manifests: Path) -> int:
     if described.get("kind") == "cell":
         raise refuse(str(folder), "is one cell of a sweep", f"resume the sweep: {folder.parent.parent}")
     if flags.as_planned:
-        return _as_planned(folder, command, flags.explain, shard, manifests, may_leave=ALLOWED in flags.words)
+        return _as_planned(
+            folder, command, flags.explain, shard, manifests, may_leave=ALLOWED in flags.words, as_json=flags.json
+        )
     extra = [] if shard is None else [f"shard={shard}"]
-    return _again(folder, command, flags.explain, extra, conf, manifests, may_leave=ALLOWED in flags.words)
+    return _again(
+        folder, command, flags.explain, extra, conf, manifests, may_leave=ALLOWED in flags.words, as_json=flags.json
+    )
 
 
 def _check_leave(folder: Path, leaves: bool, may_leave: bool) -> None:
@@ -95,6 +102,7 @@ def _again(
     manifests: Path,
     *,
     may_leave: bool,
+    as_json: bool,
 ) -> int:
     """Compose the command once more, from the directory where it was typed."""
     if not Path(command.directory).is_dir():
@@ -115,7 +123,7 @@ def _again(
             raise refuse(
                 str(manifest), "the run's manifest is gone", "put it back, or resume the run with --as-planned"
             )
-        return run_layers(layers, common, command, machine, manifests, into=folder, explain=explain)
+        return run_layers(layers, common, command, machine, manifests, into=folder, explain=explain, as_json=as_json)
 
 
 def _lasting(command: Command) -> list[str]:
@@ -136,7 +144,14 @@ def _later_commands(folder: Path, first: Command) -> list[Command]:
 
 
 def _as_planned(
-    folder: Path, command: Command, explain: bool, shard: str | None, manifests: Path, *, may_leave: bool
+    folder: Path,
+    command: Command,
+    explain: bool,
+    shard: str | None,
+    manifests: Path,
+    *,
+    may_leave: bool,
+    as_json: bool,
 ) -> int:
     """Take configuration and songs from the folder alone."""
     cells = folder / CELLS
@@ -153,7 +168,7 @@ def _as_planned(
     if not found:
         raise refuse(str(folder / PLAN), "holds no song that was planned", "resume it without --as-planned")
     place = Place(command, Path(found[0].run.output.root), folder.parent.name, {}, "run", True, folder)
-    return run_cells(found, place, detect(), manifests, (), explain)
+    return run_cells(found, place, detect(), manifests, (), explain, as_json)
 
 
 def _check_seals(folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from acestep_batch.as_json import dry_run_json, result_json, todo_json
 from acestep_batch.cells import Cell, Place, cell_name, facts_of, typed_runs, unchanged
 from acestep_batch.hardware import Machine, torch_build
 from acestep_batch.lock import is_alone, run_lock
@@ -22,6 +23,7 @@ from acestep_batch.shard import Shard, parse_shard
 from acestep_batch.shown import (
     print_advice,
     print_dry_run,
+    print_json,
     print_line,
     print_problems,
     print_refusal,
@@ -42,6 +44,7 @@ def run_layers(
     notes: Sequence[str] = (),
     into: Path | None = None,
     explain: bool = False,
+    as_json: bool = False,
 ) -> int:
     """Type, check and carry out the runs of a command; returns the exit code.
 
@@ -50,6 +53,7 @@ def run_layers(
         notes: what ``auto`` found.
         into: the folder to go on in, where it was named; else the configuration decides.
         explain: only say what would be made, and why.
+        as_json: end with one JSON object on standard output, and say all else on standard error.
 
     Raises:
         Refused: problems of the configuration, of every run at once; nothing to resume.
@@ -66,14 +70,21 @@ def run_layers(
         resume = False
     root = Path(first.output.root)
     existing = find_version(root, name, facts, kind, resume) if into is None else unchanged(into, facts)
-    return run_cells(cells, Place(command, root, name, facts, kind, resume, existing), machine, shipped, notes, explain)
+    place = Place(command, root, name, facts, kind, resume, existing)
+    return run_cells(cells, place, machine, shipped, notes, explain, as_json)
 
 
 def run_cells(
-    cells: Sequence[Cell], place: Place, machine: Machine, shipped: Path, notes: Sequence[str], explain: bool
+    cells: Sequence[Cell],
+    place: Place,
+    machine: Machine,
+    shipped: Path,
+    notes: Sequence[str],
+    explain: bool,
+    as_json: bool = False,
 ) -> int:
     """Check every run, then carry them out; arguments and errors as in ``run_layers``."""
-    out, err = RunConsole(highlight=False), RunConsole(stderr=True, highlight=False)
+    out, err = RunConsole(stderr=as_json, highlight=False), RunConsole(stderr=True, highlight=False)
     options = cells[0].run.options
     shard = parse_shard(options.shard)
     if shard is not None and options.resume is False:
@@ -92,13 +103,15 @@ def run_cells(
         blocking += [*each.problems, *each.row_problems] if options.dry_run else each.blocking
     if options.dry_run:
         print_dry_run(out, checked)
+        if as_json:
+            print_json(dry_run_json(checked, REFUSED if blocking else OK))
     if blocking:
         print_problems(list(dict.fromkeys(blocking)), sum(each.more_row_problems for each in checked))
         print_refusal()
         return REFUSED
     if explain:
-        return _explain(checked, cells, place, out)
-    return OK if options.dry_run else _carry_out(checked, cells, place, machine, shard, out)
+        return _explain(checked, cells, place, out, as_json)
+    return OK if options.dry_run else _carry_out(checked, cells, place, machine, shard, out, as_json)
 
 
 def _report(folder: Path, out: Console) -> Path | None:
@@ -115,20 +128,19 @@ def _report(folder: Path, out: Console) -> Path | None:
     return folder / REPORT
 
 
-def _explain(checked: Sequence[Preflight], cells: Sequence[Cell], place: Place, out: Console) -> int:
+def _explain(checked: Sequence[Preflight], cells: Sequence[Cell], place: Place, out: Console, as_json: bool) -> int:
     from acestep_batch.run_work import look
 
     nowhere = Path(place.name, "new")
     skipped = {row.row.id: "; ".join(map(str, row.problems)) for each in checked for row in each.rows if row.problems}
     for row_id, reason in skipped.items():
         out.print(f"row {row_id} is skipped: {reason}", markup=False, soft_wrap=True)
-    print_todo(
-        out,
-        {
-            cell.name: look(each, cell.folder(place.existing or nowhere))
-            for each, cell in zip(checked, cells, strict=True)
-        },
-    )
+    found = {
+        cell.name: look(each, cell.folder(place.existing or nowhere)) for each, cell in zip(checked, cells, strict=True)
+    }
+    print_todo(out, found)
+    if as_json:
+        print_json(todo_json(found, skipped))
     return OK
 
 
@@ -139,6 +151,7 @@ def _carry_out(
     machine: Machine,
     shard: Shard | None,
     out: Console,
+    as_json: bool,
 ) -> int:
     from acestep_batch.engine.base import Engine
     from acestep_batch.engine.load import EngineKey, load_engine, model_facts
@@ -203,9 +216,12 @@ def _carry_out(
     broken = [result.broken_off for result in results if result.broken_off]
     stale = [Problem("", result.stale_summary, "resume the run") for result in results if result.stale_summary]
     print_problems(broken or stale)
+    code = FAILED if broken or refused_cells or stale or any(result.failed for result in results) else OK
     if broken or stop.code is not None:
         part = "" if shard is None else f" shard={shard}"
         line = f"go on with: python -m acestep_batch resume {shlex.quote(str(folder))}{part}"
         out.print(line, markup=False, soft_wrap=True)
-        return FAILED if stop.code is None else stop.code
-    return FAILED if refused_cells or stale or any(result.failed for result in results) else OK
+        code = FAILED if stop.code is None else stop.code
+    if as_json:
+        print_json(result_json(folder, results, report, refused_cells, code))
+    return code

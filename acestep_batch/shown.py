@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acestep_batch.models import Family
+from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import Problem
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ def print_problems(problems: Sequence[Problem], more: int = 0) -> None:
         print(f"... and {total - _PROBLEMS_SHOWN} more", file=sys.stderr)
     if total > 1:
         print(f"{total:,} problems", file=sys.stderr)
+
+
+def print_json(value: object) -> None:
+    """One JSON value on standard output, for scripts."""
+    print(json_text(value, indent=2))
 
 
 def print_refusal() -> None:
@@ -173,7 +179,10 @@ def _result_line(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def print_table(out: Console, header: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
-    """A table below its title, with every row on one line: numbers whole, long names cut to what fits."""
+    """A table below its title, with every row on one line: numbers whole, long names cut to what fits.
+
+    Reasons alone take more lines, for what is cut off may be what was asked.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -188,7 +197,7 @@ def print_table(out: Console, header: Sequence[str], lines: Sequence[Sequence[st
         print_line(out, title)  # as a title of rich's, it would be wrapped to the width of the columns
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, width in zip(header, widths, strict=True):
-        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True, width=width)
+        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=name != "reason", width=width)
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))
     out.print(table)

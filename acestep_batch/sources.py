@@ -64,6 +64,8 @@ def source_of_record(values: object) -> SongSource | None:
         raise ValueError("a source has an impossible length or form")
     if any(text is not None and (not isinstance(text, str) or not text.isprintable()) for text in texts):
         raise ValueError("a source's name is no text")
+    if source.path is not None and is_remote(source.path):
+        raise ValueError("a source lies on another machine")
     if any(each is not None and not _SHA256.fullmatch(each) for each in (source.sha256, source.identity)):
         raise ValueError("a source's hash is no sha256")
     if (source.path is None and source.song_id is None) or source.facts["source"] is None:
@@ -77,6 +79,8 @@ def adapters_of(lines: Iterable[Any]) -> tuple[Adapter, ...]:
     for path, weight, sha256 in lines:
         if not isinstance(path, str) or "\0" in path or not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
             raise ValueError("an adapter is no file with its sha256")
+        if is_remote(path):
+            raise ValueError("an adapter lies on another machine")
         found.append(Adapter(Path(path), number(weight), sha256))
     return tuple(found)
 

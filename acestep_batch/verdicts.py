@@ -42,6 +42,8 @@ class SongVerdict:
     findings: list[Finding] = field(default_factory=list)
     files: list[FileVerdict] = field(default_factory=list)
     """One for each audio file that was compared."""
+    is_alone: bool = False
+    """Whether the run that it was to be compared with has no such song."""
     obstacles: tuple[Problem, ...] = ()
     """Why it could not be compared."""
     plan: PlanVerdict | None = None
@@ -51,7 +53,7 @@ class SongVerdict:
     @property
     def state(self) -> State:
         """The worst of what is known."""
-        if any(not file.holds for file in self.files) or self.plan_fails:
+        if self.is_alone or self.plan_fails or any(not file.holds for file in self.files):
             return State.DIFFERS
         if self.findings:
             return State.DAMAGED

@@ -27,7 +27,7 @@ from acestep_batch.weights_place import WeightsPlace
 from acestep_batch.words import parse_words
 
 HELP = """\
-python -m acestep_batch verify FOLDER [--sample 5%] [--seed N] [--strict] [--format table|json|junit]
+python -m acestep_batch verify FOLDER [--sample 5%] [--seed N] [--strict] [--json] [--format table|json|junit]
 python -m acestep_batch verify FOLDER --against FOLDER
 python -m acestep_batch verify FOLDER --files-only
 
@@ -43,6 +43,7 @@ records alone and compares them with what is on disk. The tier that each song is
   --strict       expect bit-identity whatever differs
   --against      compare with the songs of another run, and render nothing
   --files-only   render nothing
+  --json         the same as --format json
   --format       json and junit (for CI) go to standard output, as the table does
   model.path=DIR, model.lyric_vocab=FILE    where weights lie, if not where they lay; of 1.5 also
                  model.bundle=DIR and lm.path=DIR
@@ -73,6 +74,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--against")
     parser.add_argument("--files-only", action="store_true")
+    parser.add_argument("--json", dest="format", action="store_const", const="json", default="table")
     parser.add_argument("--format", choices=("table", "json", "junit"), default="table")
     parser.add_argument("--help", "-h", action="store_true")
     flags = parser.parse_intermixed_args(words)

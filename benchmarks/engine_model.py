@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import UMT5Config, UMT5EncoderModel
 
-from acestep_batch.engine.base import SongRequest
+from acestep_batch.engine.base import SETTINGS, SongRequest
 from acestep_batch.engine.embedded import draw_weights
 from acestep_batch.engine.embedded_sizes import (
     AUTOENCODER_CONFIG,
@@ -162,5 +162,5 @@ def make_request(seed: int, duration_s: float, steps: int, lyric_tokens: int = L
         "audio_duration": duration_s,
         "infer_step": steps,
     }
-    defaults = {name: SONG[name].default for name in SongRequest.__dataclass_fields__ if name in SONG}
+    defaults = {name: SONG[name].default for name in SETTINGS if name in SONG}
     return SongRequest(**defaults | own)

@@ -1,6 +1,6 @@
 """Whether memory, descriptors, threads and speed stay flat over many songs in one process, and how long a resume takes.
 
-    python -m benchmarks.soak [--songs 1000] [--seed 1] [--json FILE]
+    python -m benchmarks.soak [--songs 1000] [--seed 1] [--json FILE] [measure=false ...]
 
 The songs are 0.1 s long, by the embedded model in two steps, so that what a run itself does for each song weighs most.
 Goals: memory grows by less than 1 KB a song after the first 500, descriptors and threads not at all, the last tenth
@@ -138,10 +138,10 @@ def write_manifest(path: Path, songs: int, seed: int) -> Path:
     return path
 
 
-def soak(folder: Path, songs: int, seed: int) -> Soak:
+def soak(folder: Path, songs: int, seed: int, more: Sequence[str] = ()) -> Soak:
     """Make the songs in this process, then time a fresh one that finds them all made. Raises RuntimeError."""
     manifest = write_manifest(folder / "songs.csv", songs, seed)
-    words = [*WORDS, f"manifest.path={manifest}", f"output.root={folder / 'out'}"]
+    words = [*WORDS, *more, f"manifest.path={manifest}", f"output.root={folder / 'out'}"]
     sampler = Sampler()
     progress = logging.getLogger("acestep_batch.progress")
     progress.addHandler(sampler)
@@ -182,9 +182,10 @@ def main() -> int:
     parser.add_argument("--songs", type=int, default=1000, help="how many (default 1000)")
     parser.add_argument("--seed", type=int, default=1, help="of their prompts and seeds (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the samples here too")
+    parser.add_argument("words", nargs="*", help="more of the run's command line")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        result = soak(Path(folder), arguments.songs, arguments.seed)
+        result = soak(Path(folder), arguments.songs, arguments.seed, arguments.words)
     machine = str(detect())
     print(machine, table(result), sep="\n")
     if arguments.json:

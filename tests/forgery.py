@@ -68,7 +68,8 @@ def forge(folder: Path, song_id: str, change: Callable[[dict[str, Any]], None] =
         "manifest.jsonl": (folder / "manifest.jsonl").read_text(encoding="utf-8"),
         "plan.jsonl": "".join(json_text(line) + "\n" for line in plan.values()),
     }
-    change_line(folder, song_id, follow_measurement, "measurements.jsonl")
+    if (folder / "measurements.jsonl").exists():
+        change_line(folder, song_id, follow_measurement, "measurements.jsonl")
     write_seals(folder, texts)
     (folder / "plan.jsonl").write_text(texts["plan.jsonl"], encoding="utf-8")
     assert SummaryFiles(folder, lambda _: run_records(folder, read_plan(folder))).write() == ""

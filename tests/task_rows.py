@@ -9,7 +9,8 @@ import pytest
 
 from acestep_batch.cli import main
 
-SHORT = ("model=embedded", "hw=cpu", "audio_duration=1", "infer_step=2", "lint=off", "manifest.path=songs.json")
+PLAIN = ("model=embedded", "hw=cpu", "measure=false", "report=false")
+SHORT = (*PLAIN, "audio_duration=1", "infer_step=2", "lint=off", "manifest.path=songs.json")
 MAKE = {"id": "make", "seed": 1, "prompt": "pop, drums", "lyrics": "[verse]\nla la la\n", "audio_duration": 2}
 
 

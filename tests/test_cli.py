@@ -16,7 +16,7 @@ import yaml
 from acestep_batch.cli import main
 from acestep_batch.outputs.tags import read_record
 
-SHORT = ("model=embedded", "hw=cpu", "infer_step=4", "audio_duration=1", "lint=off")
+SHORT = ("model=embedded", "hw=cpu", "infer_step=4", "audio_duration=1", "lint=off", "report=false", "measure=false")
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def records(folder: Path) -> list[dict]:
 
 
 def test_the_demo_makes_four_songs_with_records_and_a_summary(cli):
-    code, out, _ = cli(*SHORT)
+    code, out, _ = cli(*SHORT, "report=true", "measure=true")
     assert code == 0
     folder = Path("outputs/demo/v0001")
     assert "embedded, untrained" in out
@@ -45,6 +45,7 @@ def test_the_demo_makes_four_songs_with_records_and_a_summary(cli):
     assert {path.name for path in folder.iterdir()} == {
         "audio", "config.yaml", "overrides.yaml", "manifest.jsonl", "environment.json", "records.jsonl", "run.log",
         "summary.csv", "summary.parquet", "run.json", "plan.jsonl", "seals.json", ".locks",
+        "measurements.jsonl", "report.html", "report_files", "playlist.m3u8",
     }  # fmt: skip
     table = pd.read_parquet(folder / "summary.parquet")
     assert list(table["id"]) == ["meena", "rainy_night", "horizon", "la_noche"]
@@ -81,7 +82,7 @@ def test_a_sidecar_is_a_manifest_that_renders_the_same_song(cli):
 
 def test_the_sidecar_tells_requested_from_effective_and_stands_in_the_tags(cli):
     short = ("model=embedded", "hw=cpu", "infer_step=4", "lint=off", "audio_duration=-1", "hw.max_duration_s=1")
-    cli(*short, "limit=1", "output.formats=[wav,flac]")
+    cli(*short, "report=false", "limit=1", "output.formats=[wav,flac]")
     folder = Path("outputs/demo/v0001/audio")
     assert len(list(folder.iterdir())) == 4
     for audio in (*folder.glob("*.wav"), *folder.glob("*.flac")):

@@ -88,6 +88,7 @@ def sidecar(**changes):
     row = {name: list(each.default) if isinstance(each.default, tuple) else each.default for name, each in SONG.items()}
     file = {"format": "wav", "subtype": "PCM_16", "encoder": "e", "pcm_sha256": "f" * 64}
     record = {"identity": "0", "engine": ENGINE, "file": file, "sample_rate": 48000, "micro_batch": 1, "rungs": []}
+    record |= {"duration_s": 60.0}
     return {"id": "a", **row, "actual_seeds": [7], "record": record | changes.pop("record", {}), **changes}
 
 

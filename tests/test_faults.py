@@ -28,6 +28,13 @@ def test_five_killed_runs_lose_nothing(tmp_path):
     assert result["failed"] == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the faults are Linux's")
+def test_no_trials_are_no_success():
+    command = [sys.executable, "-m", "tests.faults", "--only", "L99"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    assert (ended.returncode, "means no trials" in ended.stderr) == (2, True)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the faults are Linux's")
 def test_a_tenth_of_all_faults_does_no_harm_and_every_control_fails(tmp_path):

@@ -29,6 +29,13 @@ HARD = {
     "guidance_scale_text": ((0.0, 100.0), (-1e-9, 100.1)),
     "guidance_scale_lyric": ((0.0, 100.0), (-1e-9, 100.1)),
     "device_id": ((0, 1023), (-1, 1024)),
+    "retake_variance": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
+    "repaint_start": ((-1e308, 0.0, 1e308), ()),
+    "repaint_end": ((0.0, 1e308), (-1e-9,)),
+    "edit_n_min": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
+    "edit_n_max": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
+    "edit_n_avg": ((1, 100), (0, 101)),
+    "ref_audio_strength": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
     "bpm": ((30, 300), (29, 301)),
     "shift": ((1e-9, 1000.0), (0.0, -1.0)),
     "cfg_interval_start": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
@@ -235,6 +242,8 @@ def test_only_nullable_parameters_take_null():
     for name, each in SONG.items():
         if each.nullable:
             assert each.parse(None) is None
+        elif each.kind == "names":
+            assert each.parse(None) == ()
         else:
             with pytest.raises(ValueError, match="allowed"):
                 SONG[name].parse(None)

@@ -138,3 +138,19 @@ def test_a_file_that_cannot_be_the_manifest_is_refused(cli, target):
     assert target in err
     assert " -> " in err
     assert not Path(target).exists()
+
+
+def test_a_picked_retake_is_near_its_song_and_made_from_its_seed(cli):
+    cli(*SHORT)
+    assert cli("pick", str(RUN), "id=b", "variance=0.2", "to=retakes.yaml")[0] == 0
+    (row,) = yaml.safe_load(Path("retakes.yaml").read_text("utf-8"))
+    assert (row["id"], row["task"], row["retake_variance"], row["actual_seeds"]) == ("b_retake", "retake", 0.2, [5])
+    words = ("manifest.path=retakes.yaml", "model=embedded", "hw=cpu", "lint=off", "output.name=retakes")
+    assert cli(*words)[0] == 0
+    (made,) = records(Path("outputs/retakes/v0001")).values()
+    assert made["pcm_sha256"] != records(RUN)["b"]["pcm_sha256"]
+    assert cli("pick", "outputs/retakes/v0001", "id=b_retake", "to=again.yaml")[0] == 0
+    words = ("manifest.path=again.yaml", "model=embedded", "hw=cpu", "lint=off", "output.name=again")
+    assert cli(*words)[0] == 0
+    (again,) = records(Path("outputs/again/v0001")).values()
+    assert (again["identity"], again["pcm_sha256"]) == (made["identity"], made["pcm_sha256"])

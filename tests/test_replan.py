@@ -64,7 +64,7 @@ def planned(folder, rows):
     return found
 
 
-def batching(songs):
+def batching(songs, apart):
     return [list(batch.positions) for batch in micro_batches([each.song for each in songs], TARGET)]
 
 

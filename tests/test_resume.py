@@ -120,6 +120,15 @@ def test_an_edited_row_is_made_again_alone_and_its_old_files_are_kept(cli):
     assert json.loads((RUN / "manifest.jsonl").read_text(encoding="utf-8").splitlines()[1])["guidance_scale"] == 7
 
 
+def test_reasons_are_told_whole_in_a_narrow_terminal(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    cli(*SHORT)
+    write_rows([{**ROWS[0], "guidance_scale": 7, "omega_scale": 8, "min_guidance_scale": 2}, *ROWS[1:]])
+    out = cli("resume", str(RUN), "--explain")[1]
+    assert "changed: guidance_scale, min_guidance_scale, omega_scale" in " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= 40
+
+
 def test_a_comment_or_another_folder_makes_nothing_again(cli):
     cli(*SHORT)
     write_rows(ROWS, comment="my best songs")
@@ -444,6 +453,21 @@ def test_a_sweep_is_the_same_however_it_is_typed(cli):
     assert len(list((RUN / "cells").iterdir())) == 4
     assert not RUN.with_name("v0002").exists()
     assert "cell 1/4: guidance_scale=5_seed=1" in cli("resume", str(RUN), "--as-planned")[1]
+
+
+@pytest.mark.parametrize(("typed", "again", "names"), [
+    ("seed=1,2", "seed=[2],[1]", ["seed=1", "seed=2"]),
+    ("bf16=true,false", "bf16=no,yes", ["bf16=false", "bf16=true"]),
+    ("preset=fast,[fast,rap]", "+preset=[fast, rap],[fast]", ["preset=[fast,rap]", "preset=fast"]),
+    ("guidance_scale=7.1234567,7.1234568", "guidance_scale=7.1234568,71234567e-7",
+     ["guidance_scale=7.1234567", "guidance_scale=7.1234568"]),
+    ("hw.batch_size=1,2", "hw.batch_size=2,1", ["hw.batch_size=1", "hw.batch_size=2"]),
+])  # fmt: skip
+def test_a_cell_follows_from_its_values_and_not_from_how_they_are_written(cli, typed, again, names):
+    common = ("-m", *SHORT, "limit=1")
+    assert cli(*common, typed)[0] == 0
+    assert "0 songs made, 0 failed, 2 done before" in cli(*common, again)[1]
+    assert sorted(path.name.rpartition("-")[0] for path in (RUN / "cells").iterdir()) == names
 
 
 def test_what_is_made_as_planned_must_be_as_it_was_planned(cli):

@@ -15,6 +15,7 @@ from task_rows import MAKE, SHORT, folder, records, run  # noqa: F401
 
 from acestep_batch.cli import main
 from acestep_batch.engine.tasks import AudioSource, LatentSource
+from acestep_batch.latents_files import latents_file, read_latents
 from acestep_batch.linking import Places, linked
 from acestep_batch.schema import Hardware
 from acestep_batch.songs import songs_of
@@ -242,6 +243,32 @@ def test_latents_that_were_kept_are_used_instead_of_audio(render_rows):
     assert len(list((result.folder / "latents").glob("*.npz"))) == 2
     forms = [record["started_from"]["form"] for run in (plain, result) for record in run.records if record["id"] == "b"]
     assert forms == ["wav pcm16", "latents"]
+
+
+def test_what_repaint_and_extend_keep_of_latents_is_kept_bit_for_bit(folder, capsys):  # noqa: F811
+    base = {"seed": 2, "prompt": "pop, drums", "src_audio_path": "@make"}
+    rows = [
+        {"id": "make", "seed": 1, "prompt": "pop"},
+        {**base, "id": "part", "task": "repaint", "repaint_start": 0.3, "repaint_end": 0.6},
+        {**base, "id": "more", "task": "extend", "repaint_start": -0.5, "repaint_end": 1.5},
+    ]
+    code, found = run(*rows, words=("output.save_latents=true", "infer_step=4"))
+    assert code == 0
+    kept = {
+        name: read_latents(latents_file(Path("outputs/songs/v0001"), record["identity"]), 100)[0]
+        for name, record in found.items()
+    }
+    made = kept["make"]
+    assert made.shape[-1] == 10
+    outside = [frame for frame in range(10) if not 3 <= frame < 6]
+    assert np.array_equal(kept["part"][..., outside], made[..., outside])
+    assert not np.array_equal(kept["part"][..., 3:6], made[..., 3:6])
+    assert np.array_equal(kept["more"][..., 5:15], made)
+    assert main(("verify", "outputs/songs/v0001")) == 0
+    latents_file(Path("outputs/songs/v0001"), found["make"]["identity"]).unlink()
+    capsys.readouterr()
+    assert main(("resume", "outputs/songs/v0001", "--explain")) == 0
+    assert "its latents are missing" in capsys.readouterr().out
 
 
 def test_a_song_of_an_earlier_run_is_a_source(folder, capsys):  # noqa: F811

@@ -320,7 +320,7 @@ def test_two_runs_are_compared_song_by_song(cli):
     assert "like a, the other run: has no such song" in out
     found = songs(cli("verify", str(first), "--against", str(third), "--format", "json")[1])
     assert {name: song["state"] for name, song in found.items()} == {
-        "a": "ok", "b": found["b"]["state"], "like a": "damaged", "c": "ok",
+        "a": "ok", "b": found["b"]["state"], "like a": "differs", "c": "ok",
     }  # fmt: skip
     assert found["b"]["files"][0]["reasons"] == ["another guidance_scale"]
     assert found["c"]["files"][0]["reached"] == "bit-identical"

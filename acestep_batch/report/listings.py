@@ -20,7 +20,7 @@ _FIRST = ("file_name", "id", "prompt", "lyrics", "seed", "duration_s")
 _LEFT_OUT = frozenset(
     {"files", "audio", "environment", "measurements", "error", "status", "index", "host", "pid", "peak_memory_bytes",
      "peak_process_bytes", "file_sha256", "pcm_sha256", "line_sha256", "output_path", "device_id", "same_as", "notes",
-     "rungs", "actual_seeds", "row", "take", "takes", "cell", "quality_reasons"}
+     "rungs", "actual_seeds", "row", "take", "takes", "cell", "quality_reasons", "loudness_copy"}
 )  # fmt: skip
 """What tells nothing about the sound of one file, or stands in another column."""
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from acestep_batch.engine.base import SongRequest
+from acestep_batch.engine.base import SETTINGS, SongRequest
 from acestep_batch.engine.embedded import LABEL, load_embedded_engine
 from acestep_batch.engine.embedded_text import (
     END_ID,
@@ -33,9 +33,7 @@ from acestep_batch.engine.v1.pipeline import V1Engine
 from acestep_batch.schema import SONG as PARAMETERS
 
 WEIGHTS_SHA256 = "ef0b72bb1dd0ed1fa6056da9c35fc8a6580b876db59a305b7f7db329585ddf69"
-DEFAULTS = {
-    name: parameter.default for name, parameter in PARAMETERS.items() if name in SongRequest.__dataclass_fields__
-}
+DEFAULTS = {name: parameter.default for name, parameter in PARAMETERS.items() if name in SETTINGS}
 OWN = {
     "prompt": "lo-fi, chill, piano, vinyl crackle, 80 bpm",
     "lyrics": "[verse]\nrain on the window\n\n[chorus]\nstay a while",

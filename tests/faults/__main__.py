@@ -53,6 +53,8 @@ def main() -> int:
                     continue
                 results.append(carried_out(job))
                 print(line(results[-1], arguments.seed), *details(results[-1]), sep="\n", flush=True)
+    if not results:
+        parser.error(f"--only {arguments.only} means no trials")
     print("", table(results), sep="\n")
     if arguments.json:
         arguments.json.write_text(json.dumps(_plain(results, arguments.seed), indent=2) + "\n", encoding="utf-8")

@@ -31,7 +31,8 @@ _EXPECTED = {
     **dict.fromkeys(("exec", "code.__new__", "marshal.loads", "ctypes.dlopen"), (_IMPORT,)),
     # They parse lines of the program to underline them, and headers of arrays as literals; nothing of it runs.
     "compile": (_IMPORT, "traceback", "numpy.lib._format_impl", "numpy.lib.format"),
-    "pickle.find_class": ("py3langid.langid",),  # whose own model is a pickle
+    # py3langid's own model is a pickle; and so come the numbers that the product's own measuring processes send.
+    "pickle.find_class": ("py3langid.langid", "multiprocessing.connection"),
     "socket.bind": ("urllib3.util.connection",),  # which asks at its import whether there is IPv6, and sends nothing
 }
 """Events that come of the program itself, each with the modules that cause them."""

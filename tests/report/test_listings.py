@@ -70,10 +70,12 @@ def test_the_folder_of_audio_loads_as_a_hugging_face_audiofolder(render_rows, tm
     from acestep_batch.report.write import write_report
 
     rows = [{"id": "a", "prompt": "calm, piano", "lyrics": "[verse]\nsun", "seed": 1}, {"id": "b", "seed": 2}]
-    folder = render_rows(rows, "output.formats=[wav,flac]")[0].folder
+    words = ("output.formats=[wav,flac]", "measure=true", "output.loudness_lufs=-20")
+    folder = render_rows(rows, *words)[0].folder
     write_report(folder)
     table = pd.read_csv(folder / "audio" / "metadata.csv")
     names = [name for name in table.columns if name != "file_name"]
+    assert any((folder / "audio" / "loudness").iterdir())
     environment = {**os.environ, "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-c", AS_DATASET, str(folder / "audio"), ",".join(names)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=120)

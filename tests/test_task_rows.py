@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from support import CPU_TARGET, checked, make_songs, plain_run, written
-from task_rows import MAKE, folder, records, run  # noqa: F401
+from task_rows import MAKE, PLAIN, folder, records, run  # noqa: F401
 
 from acestep_batch.cli import main
 from acestep_batch.engine.tasks import Retake
@@ -16,6 +17,7 @@ from acestep_batch.run_plan import read_plan
 from acestep_batch.schema import SONG, TASK_PARAMETERS
 from acestep_batch.song_tasks import retake_seed_of
 from acestep_batch.songs import audios_of
+from acestep_batch.sources import SongSource, source_of_record
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE, MANIFESTS = ROOT / "docs" / "example_run", ROOT / "manifests"
@@ -164,7 +166,7 @@ def test_a_chain_of_tasks_runs_from_one_manifest_and_is_verified(folder, capsys)
     assert main(("verify", "outputs/songs/v0001")) == 0
     assert main(("inspect", "outputs/songs/v0001/" + found["words"]["files"][0], "--rerun")) == 0
     beside = Path("outputs/songs/v0001", found["patch"]["files"][0] + ".json")
-    assert main(("model=embedded", "hw=cpu", "lint=off", f"manifest.path={beside}", "output.name=alone")) == 0
+    assert main((*PLAIN, "lint=off", f"manifest.path={beside}", "output.name=alone")) == 0
     assert records(Path("outputs/alone/v0001"))["patch"]["pcm_sha256"] == found["patch"]["pcm_sha256"]
     assert main(("resume", "outputs/songs/v0001", "--explain")) == 0
     assert "6 songs are done, 0 to make" in capsys.readouterr().out
@@ -177,7 +179,7 @@ def test_the_examples_run_from_one_command(folder, name):  # noqa: F811
         if name == "tasks"
         else (f"manifest.path={MANIFESTS / name}.yaml", f"output.name={Path(name).name}")
     )
-    words = ("model=embedded", "hw=cpu", *where)
+    words = (*PLAIN, *where)
     assert main((*words, "lint=error", "dry_run=true")) == 0
     assert main((*words, "lint=off", "infer_step=4")) == 0
     made = records(Path("outputs", Path(name).name, "v0001"))
@@ -185,3 +187,23 @@ def test_the_examples_run_from_one_command(folder, name):  # noqa: F811
     expected = {"retake", "repaint", "extend", "edit", "audio2audio"} if name == "tasks" else {Path(name).name}
     assert tasks == expected | {"text2music"}
     assert {record["status"] for record in made.values()} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"frames": 0},
+        {"frames": 2**40},
+        {"form": None},
+        {"sha256": "0" * 63},
+        {"path": "\\\\host\\share\\a.wav"},
+        {"path": "a\nb.wav"},
+        {"path": None},
+        {"sha256": None},
+    ],
+)
+def test_a_source_that_no_plan_holds_is_refused(changes):
+    source = SongSource(11, "audio", "/songs/a.wav", "0" * 64)
+    assert source_of_record(asdict(source)) == source
+    with pytest.raises(ValueError, match="source"):
+        source_of_record(asdict(source) | changes)
