@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
+from acestep_batch.engine.base import SongRequest
 from acestep_batch.engine.load import EngineKey, micro_batch_key
 from acestep_batch.engine.v1.memory import tokens_of
 from acestep_batch.plan import Song
@@ -33,6 +34,7 @@ def engine_key(song: Song, target: Target) -> EngineKey:
         target.revision,
         target.lyric_vocab,
         target.strict,
+        target.v15,
     )
 
 
@@ -47,12 +49,14 @@ def micro_batches(songs: Sequence[Song], target: Target, apart: Sequence[Hashabl
     open_batches: dict[Hashable, _Open] = {}
     for position, song in enumerate(songs):
         engine, request = engine_key(song, target), song.request()
-        tokens = tokens_of(request)
-        key = (engine, micro_batch_key(request), None if apart is None else apart[position])
+        tokens = tokens_of(request) if isinstance(request, SongRequest) else 0
+        key = (engine, micro_batch_key(request, engine.v15), None if apart is None else apart[position])
         batch = open_batches.get(key)
         if batch is not None:
             device_id, longest = song.generation.device_id, max(tokens, batch.tokens)
-            fitting = songs_at_once(target, device_id, engine.bf16, request, longest, target.batch_size)
+            fitting = target.batch_size
+            if isinstance(request, SongRequest):
+                fitting = songs_at_once(target, device_id, engine.bf16, request, longest, fitting)
         if batch is None or len(batch.positions) >= fitting:
             batch = open_batches[key] = _Open()
             batches.setdefault(engine, []).append(batch)

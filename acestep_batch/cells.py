@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acestep_batch.compose import Run, build_run
+from acestep_batch.models import MODELS, Family
 from acestep_batch.outputs.names import safe_name, shortened
 from acestep_batch.preflight import CELLS, MAX_CELL_CHARS
 from acestep_batch.problems import Problem, Refused
 from acestep_batch.run_folder import Command, differences, key_facts, key_of, open_version, read_run_file
 from acestep_batch.run_plan import PlannedSong
-from acestep_batch.schema import LORA_PARAMETERS, PARAMETERS, SECTIONS, SONG_NAMES, TASK_PARAMETERS
+from acestep_batch.schema import LORA_PARAMETERS, PARAMETERS, SECTIONS, SONG_NAMES, TASK_PARAMETERS, reads
 
 if TYPE_CHECKING:
     from acestep_batch.hydra_config import Layers
@@ -100,20 +101,22 @@ def typed_runs(cells: Sequence[Layers]) -> list[Run]:
 
 
 def facts_of(run: Run) -> dict[str, Any]:
-    """What decides which folder a run goes on in, whichever way it was typed."""
-    layers = run.layers
+    """What decides which folder a run goes on in, whichever way it was typed; settings that its model does not read
+    are left out."""
+    layers, family = run.layers, MODELS[run.model.name].family
     song = {**layers.base, **layers.preset, **layers.preset_file, **layers.command_line}
     sections = {**run.config, "generation": song}
-    typed = {section: _typed(section, dict(sections[section])) for section in SECTIONS if section}
+    typed = {section: _typed(section, dict(sections[section]), family) for section in SECTIONS if section in sections}
     path = typed["manifest"].get("path")
     if path is not None:
         typed["manifest"]["path"] = Path(os.path.normpath(path)).as_posix()
     return key_facts(typed)
 
 
-def _typed(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def _typed(section: str, values: Mapping[str, Any], family: Family) -> dict[str, Any]:
     known = PARAMETERS.get(section, {})
-    found = {name: known[name].parse(value) if name in known else value for name, value in values.items()}
+    read = {name: value for name, value in values.items() if name not in known or reads(family, known[name])}
+    found = {name: known[name].parse(value) if name in known else value for name, value in read.items()}
     for name in _LATER.intersection(found):
         if found[name] == known[name].default:  # as it was in runs that did not know it yet
             del found[name]

@@ -63,9 +63,9 @@ def _verb(verb: str, words: Sequence[str]) -> int:
 
         return doctor.run(words)
     if verb == "download":
-        from acestep_batch import download
+        from acestep_batch import download_v15
 
-        return download.run(words)
+        return download_v15.run(words)
     if verb == "inspect":
         from acestep_batch import inspection
 

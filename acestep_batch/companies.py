@@ -78,7 +78,7 @@ def _group(planned: Sequence[str], song_id: str, size: int) -> tuple[str, ...]:
 def _song(song: CheckedSong) -> Song:
     """A song as its record has it; of one that has none, which only keeps others company, as the plan has it."""
     if song.files:
-        return replace(next(iter(song.files.values())).song, song_id=song.song_id)
+        return replace(next(iter(song.files.values())).replay, song_id=song.song_id)
     try:
         if song.record is not None:
             return replace(song_of_row(song.record, song.song_id), song_id=song.song_id)

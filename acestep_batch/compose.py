@@ -1,12 +1,12 @@
 """Layers of configuration to one typed run, and a row's settings from the layers that decide them.
 
-Lowest first: schema, config.yaml, model, hw, preset, manifest defaults, row's preset, row, command line.
+Lowest first: schema, config.yaml, model, lm, hw, song, preset, manifest defaults, row's preset, row, command line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from acestep_batch.layers import (
 from acestep_batch.manifest import Row
 from acestep_batch.parameter import did_you_mean
 from acestep_batch.problems import Problem, Refused
-from acestep_batch.schema import PARAMETERS, SECTIONS, Hardware, ManifestSource, Model, Output, RunOptions
+from acestep_batch.schema import PARAMETERS, SECTIONS, Hardware, Lm, ManifestSource, Model, Output, RunOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class SongLayers:
     """Typed song parameters of a run, layer by layer."""
 
     base: Values
-    """Everything below the presets: schema, config.yaml, model, hw."""
+    """Everything below the presets: schema, config.yaml, model, lm, hw, song."""
     preset: Values
     """What the run's presets set."""
     preset_file: Values
@@ -57,6 +57,7 @@ class Run:
     swept: Mapping[str, str]
     config: Mapping[str, Any]
     """The configuration as composed, for the record."""
+    lm: Lm = field(default_factory=Lm)
 
 
 class Settings(NamedTuple):
@@ -109,6 +110,7 @@ def build_run(
     hw = section(Hardware, config.get("hw"), "hw", problems)
     problems.extend(pair_problems(hw))
     model = section(Model, config.get("model"), "model", problems)
+    lm = section(Lm, config.get("lm", EMPTY), "lm", problems)
     manifest = section(ManifestSource, config.get("manifest"), "manifest", problems)
     output = section(Output, config.get("output"), "output", problems)
     top = {name: config.get(name) for name in PARAMETERS[""]}
@@ -125,7 +127,7 @@ def build_run(
     )
     if problems:
         raise Refused(problems)
-    return Run(hw, model, manifest, output, options, layers, presets, overrides, swept, config)
+    return Run(hw, model, manifest, output, options, layers, presets, overrides, swept, config, lm)
 
 
 def settings_below(layers: SongLayers, defaults: Row | None, preset: str | None) -> Settings:

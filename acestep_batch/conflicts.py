@@ -11,10 +11,13 @@ from acestep_batch.compose import Run, Settings
 from acestep_batch.engine.base import SETTINGS, SongRequest
 from acestep_batch.engine.tasks import Retake
 from acestep_batch.engine.v1.refusals import crash_reason
+from acestep_batch.families import foreign_values
+from acestep_batch.models import Family
 from acestep_batch.parameter import plain_number
 from acestep_batch.schema import Hardware
 from acestep_batch.song_tasks import NEW_SONG, SEEDED_TASKS, SOURCE_TASKS, source_name, task_name
 from acestep_batch.target import Target
+from acestep_batch.v15_songs import song_problems
 
 _REMEMBERED_LYRICS = 20_000
 
@@ -31,8 +34,9 @@ class Conflict:
 def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, ...]:
     """Everything that keeps a row with these settings from being rendered."""
     values = settings.values
-    found: list[Conflict] = []
-    task = task_name(values)
+    foreign = foreign_values(values, sorted(settings.asked), target.family)
+    found = [Conflict(each.where, each.message, each.remedy) for each in foreign]
+    task = task_name(values) if target.family is Family.V1 else NEW_SONG
     if task != NEW_SONG:
         found += task_conflicts(values)
     longest_s, asked_s = run.hw.max_duration_s, values["audio_duration"]
@@ -53,6 +57,8 @@ def conflicts(settings: Settings, run: Run, target: Target) -> tuple[Conflict, .
                 f"choose 0 to {target.gpu_count - 1}",
             )
         )
+    if target.family is Family.V15:
+        return (*found, *_v15_conflicts(settings, target))
     if len(values["lora_weight"]) not in (1, len(values["lora_name_or_path"])) and values["lora_name_or_path"]:
         message = f"{len(values['lora_weight'])} weights for {len(values['lora_name_or_path'])} LoRAs"
         found.append(Conflict("lora_weight", message, "give one for each, or one for all"))
@@ -92,6 +98,17 @@ def task_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
         yield Conflict("retake_seeds", message, "give one for each, or one for all")
     if len(set(retakes)) != len(retakes) and task in SEEDED_TASKS:
         yield Conflict("retake_seeds", "names a seed twice", "give each once")
+
+
+def _v15_conflicts(settings: Settings, target: Target) -> Iterator[Conflict]:
+    if target.v15 is None:
+        return
+    if settings.values["planner"] == "auto" and target.planner_problems:
+        yield from (Conflict("planner", f"auto, but {each.message}", each.remedy) for each in target.planner_problems)
+        return
+    values, _ = target.effective(settings)
+    for problem in song_problems(values, target.v15.variant):
+        yield Conflict(problem.where, problem.message, problem.remedy)
 
 
 @lru_cache(_REMEMBERED_LYRICS)

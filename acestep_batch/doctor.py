@@ -9,11 +9,13 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from acestep_batch.engine.checkpoint import find_checkpoint, missing_files
+from acestep_batch.engine.v15.planner_files import PLANNERS
+from acestep_batch.engine.v15.weights import find_model, find_planner
 from acestep_batch.hardware import (
     GIB,
     Machine,
@@ -24,11 +26,13 @@ from acestep_batch.hardware import (
     profile_for,
     torch_build,
 )
+from acestep_batch.models import MODELS
 from acestep_batch.outputs.audio_files import available_formats
 from acestep_batch.outputs.folders import check_writable, free_bytes, nearest_existing
 from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import Problem
 from acestep_batch.schema import Output
+from acestep_batch.v15_target import SMALL_GIB
 from acestep_batch.words import parse_words
 
 WIDTH = 96
@@ -83,6 +87,8 @@ class Facts:
     checkpoint_problems: Sequence[Problem]
     compile_obstacle: str | None
     """Why torch.compile cannot work on a CUDA device here."""
+    v15: Mapping[str, Path] = field(default_factory=dict)
+    """What of 1.5 is in the Hugging Face cache, by how a command names it."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -117,6 +123,7 @@ def gather(output_root: Path, model_path: str | None) -> Facts:
         checkpoint=checkpoint,
         checkpoint_problems=missing_files(checkpoint) if checkpoint else (),
         compile_obstacle=compile_obstacle("cuda", machine.os),
+        v15=cached_v15(),
     )
 
 
@@ -160,6 +167,7 @@ def checks(facts: Facts) -> list[Check]:
         _output(facts),
         *_encoders(facts.formats),
         *_checkpoint(facts.checkpoint, facts.checkpoint_problems),
+        *_v15(facts),
         *_compiler(facts),
     ]
 
@@ -249,6 +257,29 @@ def _checkpoint(folder: Path | None, problems: Sequence[Problem]) -> Iterator[Ch
         alike = [problem.where for problem in problems if (problem.message, problem.remedy) == (message, remedy)]
         files = ", ".join(where.removeprefix(f"{folder}{os.sep}") for where in alike)
         yield Check(Mark.WARN, f"checkpoint: in {folder} {message}: {files}", remedy)
+
+
+def _v15(facts: Facts) -> Iterator[Check]:
+    """One line for each checkpoint of 1.5 and each planner that is here, or one for none."""
+    for name, folder in facts.v15.items():
+        yield Check(Mark.OK, f"1.5: {name} in {folder}")
+    if not facts.v15:
+        how = "`download model=v15_turbo` and `download lm=1.7b` fetch it"
+        yield Check(Mark.OK, f"1.5: nothing of it is in the Hugging Face cache; {how}")
+    if facts.machine.memory_bytes < SMALL_GIB * GIB:
+        what = f"1.5: {facts.machine.memory_bytes / GIB:.1f} GiB of memory are little for it"
+        yield Check(Mark.WARN, what, "lm=0.6b is taken by itself; lm=none needs least")
+
+
+def cached_v15() -> dict[str, Path]:
+    """Checkpoints of 1.5 and planners that are in the Hugging Face cache, by how a command names them."""
+    found = {
+        f"model={name}": find_model(None, model.variant, "main")
+        for name, model in MODELS.items()
+        if model.variant is not None and not model.is_embedded
+    }
+    found |= {f"lm={name}": find_planner(None, name, "main") for name in PLANNERS}
+    return {name: folder for name, folder in found.items() if folder is not None}
 
 
 def _compiler(facts: Facts) -> Iterator[Check]:

@@ -7,6 +7,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,7 +21,11 @@ from acestep_batch.words import parse_words
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
 
-USAGE = "python -m acestep_batch download model=v1 [to=DIR] [revision=main] [--json]"
+PUBLISHED = "v1, v15_turbo, v15_base, v15_sft"
+USAGE = (
+    "python -m acestep_batch download model=v1|v15_turbo|v15_base|v15_sft [to=DIR] [revision=main] [--json], "
+    "or lm=0.6b|1.7b|4b"
+)
 _VOCABULARY_LIMIT_BYTES = 8_000_000
 _TIMEOUT_S = 30.0
 _Answer = TypeVar("_Answer")
@@ -42,10 +47,15 @@ class Source:
     repo_id: str
     size: str
     """For people who have to fetch it by other means."""
-    vocabulary_url: str
-    vocabulary_sha256: str
+    vocabulary_url: str = ""
+    """Of v1 alone; empty for none."""
+    vocabulary_sha256: str = ""
     endpoint: str | None = None
     """The hub's address; None is the hub client's own choice (``HF_ENDPOINT`` or the public hub)."""
+    required: tuple[str, ...] = PUBLISHED_FILES
+    """Files without which it is no model."""
+    patterns: tuple[str, ...] = ()
+    """What else is fetched where the repository lists it, such as the shards of weights."""
 
 
 V1 = Source(
@@ -78,19 +88,38 @@ def parse(words: Sequence[str]) -> Request:
     model = values.get("model")
     if model is None:
         raise refuse("download", "no model is named", USAGE)
-    if model == "embedded":
-        raise refuse("download model=embedded", "the embedded model comes with the package", "use it as it is")
+    if model in ("embedded", "embedded_v15"):
+        raise refuse(f"download model={model}", "the embedded model comes with the package", "use it as it is")
     if model != "v1":
-        raise refuse(f"download model={model}", "unknown model", "allowed: v1")
+        raise refuse(f"download model={model}", "unknown model", f"allowed: {PUBLISHED}")
+    return request_of(values)
+
+
+def request_of(values: Mapping[str, str]) -> Request:
+    """Where files go, and of which revision."""
     folder = Path(values["to"]).expanduser().absolute() if "to" in values else None
     return Request(folder, values.get("revision", "main"))
 
 
 def fetch(request: Request, source: Source, say: Callable[[str], None]) -> Path:
-    """Fetch what is missing and return the model's folder; sizes and free disk are told first.
+    """Fetch what v1 lacks and return its folder.
 
-    Raises Refused when offline, unreachable, unpublished, out of disk, when the vocabulary is not the known one, or
-    when a file that arrived is not whole.
+    Raises Refused as ``fetch_files``, when the vocabulary is not the known one, or when a file that arrived is not
+    whole.
+    """
+    folder = fetch_files(request, source, say)
+    fetch_vocabulary(source, folder / LYRIC_VOCAB)
+    if missing := missing_files(folder):
+        raise Refused(missing)
+    where = f" model.path={folder}" if request.folder else ""
+    say(f"done       use it with `model=v1{where}`")
+    return folder
+
+
+def fetch_files(request: Request, source: Source, say: Callable[[str], None]) -> Path:
+    """Fetch what is missing of a source and return its folder; sizes and free disk are told first.
+
+    Raises Refused when offline, unreachable, unpublished or out of disk.
     """
     from huggingface_hub import constants, snapshot_download
 
@@ -110,7 +139,7 @@ def fetch(request: Request, source: Source, say: Callable[[str], None]) -> Path:
     if problem := disk_problem(needed, free, target):
         raise Refused([problem])
     # By name, not by commit: the cache then remembers which commit the name means. Files in place are not fetched.
-    folder = Path(
+    return Path(
         _asking(
             source,
             lambda: snapshot_download(
@@ -122,20 +151,20 @@ def fetch(request: Request, source: Source, say: Callable[[str], None]) -> Path:
             ),
         )
     )
-    fetch_vocabulary(source, folder / LYRIC_VOCAB)
-    if missing := missing_files(folder):
-        raise Refused(missing)
-    where = f" model.path={folder}" if request.folder else ""
-    say(f"done       use it with `model=v1{where}`")
-    return folder
 
 
 def published_sizes(listed: Mapping[str, int | None], source: Source) -> dict[str, int]:
     """Bytes of each file that the model needs, from the hub's listing. Raises Refused for files not listed."""
-    sizes = {name: size for name in PUBLISHED_FILES if (size := listed.get(name)) is not None}
-    if absent := [name for name in PUBLISHED_FILES if name not in sizes]:
+    names = [*source.required, *(name for name in listed if _matches(name, source) and name not in source.required)]
+    sizes = {name: size for name in names if (size := listed.get(name)) is not None}
+    if absent := [name for name in source.required if name not in sizes]:
         raise refuse("download", f"{source.repo_id} no longer lists {', '.join(absent)}", "try another revision=")
     return sizes
+
+
+def _matches(name: str, source: Source) -> bool:
+    """Whether one of the patterns names a file; a star stands for no folder."""
+    return any(fnmatchcase(name, each) and name.count("/") == each.count("/") for each in source.patterns)
 
 
 def disk_problem(needed_bytes: int, free_bytes: int, folder: Path) -> Problem | None:
@@ -191,7 +220,8 @@ def _asking(source: Source, call: Callable[[], _Answer]) -> _Answer:
 
 
 def _by_other_means(source: Source, first: str) -> str:
-    return f"{first}, or download {source.repo_id} ({source.size}) elsewhere and use `model.path=DIR`"
+    size = f" ({source.size})" if source.size else ""
+    return f"{first}, or download {source.repo_id}{size} elsewhere and use `model.path=DIR`"
 
 
 def _first_line(error: Exception) -> str:

@@ -188,7 +188,10 @@ class Composer:
         return list(decided)
 
     def _decide_auto(self, overrides: Sequence[str], auto_hw: str) -> tuple[str, ...]:
-        """Overrides with ``hw=auto`` and ``model=auto`` decided: v1 with a GPU or Mac profile, embedded on cpu."""
+        """Overrides with ``hw=auto`` and ``model=auto`` decided: v1 with a GPU or Mac profile, embedded on cpu.
+
+        And ``model=v15`` is its turbo checkpoint.
+        """
         choices = self._choices(overrides)
         hw, model = choices["hw"], choices["model"]
         if hw == "auto":
@@ -196,7 +199,8 @@ class Composer:
         if model == "auto":
             profile = _container(self._compose(f"hw/{hw}")).get("hw", {})
             model = "embedded" if profile.get("device", "cpu") == "cpu" else "v1"
-        kept = [override for override in overrides if override not in ("hw=auto", "model=auto")]
+        model = "v15_turbo" if model == "v15" else model
+        kept = [each for each in overrides if each not in ("hw=auto", "model=auto", "model=v15")]
         decided = [f"{group}={now}" for group, now in (("hw", hw), ("model", model)) if choices[group] != now]
         return (*kept, *decided)
 

@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 
 from acestep_batch.engine.base import ENGINE_VERSION
+from acestep_batch.engine.v15.song import V15Song
+from acestep_batch.models import Family
 from acestep_batch.outputs.records import json_text
 from acestep_batch.plan import Song
 from acestep_batch.schema import names_used
@@ -16,6 +18,14 @@ from acestep_batch.song_tasks import unheard_names
 _NOT_HEARD = frozenset({"actual_seeds", "takes", "output_path", "device_id", "src_audio_path", "ref_audio_input"})
 """Parameters that do not decide the sound: where the file goes, on which of equal GPUs it is made, and what the song's
 own seed or the content of its source replaces."""
+
+_OF_PLANNER = frozenset(
+    {
+        "thinking", "use_cot_metas", "use_cot_caption", "use_cot_language", "use_constrained_decoding",
+        "lm_temperature", "lm_cfg_scale", "lm_top_k", "lm_top_p", "lm_repetition_penalty", "lm_negative_prompt",
+        "lm_max_duration",
+    }
+)  # fmt: skip
 
 
 def sound_facts(song: Song, sample_rate: int, model_files: Mapping[str, str]) -> dict[str, Any]:
@@ -26,7 +36,7 @@ def sound_facts(song: Song, sample_rate: int, model_files: Mapping[str, str]) ->
     task does not look at, and of its source and its adapters where they lie.
     """
     generation, unheard = song.generation, unheard_names(song.generation.task)
-    heard = {name: getattr(generation, name) for name in _heard(generation.task)}
+    heard = {name: getattr(generation, name) for name in heard_names(song)}
     facts = {name: list(value) if isinstance(value, tuple) else value for name, value in heard.items()}
     if "seed" not in unheard:
         facts["seed"] = song.seed
@@ -42,10 +52,23 @@ def sound_facts(song: Song, sample_rate: int, model_files: Mapping[str, str]) ->
     }
 
 
+def heard_names(song: Song) -> tuple[str, ...]:
+    """The parameters that decide how a song sounds: of 1.5 those of the planner only where it works for the song."""
+    return _heard(song.generation.task, song.family, needs_planner(song))
+
+
+def needs_planner(song: Song) -> bool:
+    """Whether a planner works for the song."""
+    if song.family is Family.V1:
+        return False
+    request = song.request()
+    return isinstance(request, V15Song) and request.needs_planner
+
+
 @cache
-def _heard(task: str) -> tuple[str, ...]:
-    apart = _NOT_HEARD | unheard_names(task)
-    return tuple(name for name in names_used(task, False) if name not in apart)
+def _heard(task: str, family: Family, is_planned: bool) -> tuple[str, ...]:
+    apart = _NOT_HEARD | unheard_names(task) | (frozenset() if is_planned else _OF_PLANNER)
+    return tuple(name for name in names_used(task, False, family) if name not in apart)
 
 
 def identity_of(facts: Mapping[str, Any]) -> str:

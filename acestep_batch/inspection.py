@@ -21,11 +21,12 @@ from acestep_batch.problems import FAILED, OK, REFUSED, Problem, Refused, refuse
 from acestep_batch.record import Outcome
 from acestep_batch.record_text import about_rerun, about_song, field_lines
 from acestep_batch.recorded import Recorded, recorded_song
-from acestep_batch.rerender import FileVerdict, WeightsPlace, against_file, engine_key_of, loaded_problems, render_again
+from acestep_batch.rerender import FileVerdict, against_file, engine_key_of, loaded_problems, render_again
 from acestep_batch.run_plan import PLAN
 from acestep_batch.shown import print_problems
 from acestep_batch.verification import weights_place_of
 from acestep_batch.verify import means, weights_place
+from acestep_batch.weights_place import WeightsPlace
 
 HELP = """\
 python -m acestep_batch inspect FILE [--rerun] [--json] [model.path=DIR] [model.lyric_vocab=FILE]
@@ -194,15 +195,15 @@ def rerun(
     engine = with_loader.load(key)
     if problems := loaded_problems(recorded, engine):
         raise Refused(problems)
-    with with_loader.watch([recorded.song]) as watcher:
+    with with_loader.watch([recorded.replay]) as watcher:
 
         def on_step(done: int, total: int) -> None:
             count(done, total)
             stop.check()
 
-        count = watcher.batch([recorded.song])
+        count = watcher.batch([recorded.replay])
         made = render_again(
-            engine, [recorded.song], recorded.sample_rate, lambda songs: on_step, _run_of(inspected.path)
+            engine, [recorded.replay], recorded.sample_rate, lambda songs: on_step, _run_of(inspected.path)
         )
         (again,) = made.values()
         watcher.finished(Outcome(recorded.song, engine.label, "", error=again.error, seconds=again.seconds))

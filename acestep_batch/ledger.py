@@ -27,7 +27,7 @@ _NUMBER: tuple[type, ...] = (int, float, NoneType)
 _LIST_KINDS = frozenset({"ints", "floats", "names", "seeds"})
 _KINDS: Mapping[str, tuple[type, ...]] = {
     **{
-        name: {"int": _WHOLE, "float": _NUMBER, "bool": (bool, NoneType)}.get(each.kind, _PLAIN)
+        name: {"int": _WHOLE, "float": _NUMBER, "bool": (bool, NoneType), "floats": _LIST}.get(each.kind, _PLAIN)
         for name, each in SONG.items()
         if each.kind not in _LIST_KINDS
     },

@@ -108,7 +108,7 @@ class _Linker:
             elif found in self.problems:
                 self._complain(song, f"its source {found} cannot be made")
             elif found in self.done:
-                self._settle(song, SongSource(song_frames(self.done[found].request()), "", song_id=found))
+                self._settle(song, SongSource(song_frames(self.done[found].v1_request()), "", song_id=found))
             else:
                 path[found] = None
 
@@ -195,7 +195,7 @@ class _Linker:
     def _started(self, song: Song, source: SongSource) -> tuple[Song, list[Problem]]:
         """A song of a task, as long as its source makes it."""
         song = replace(song, source=source)
-        request = song.request()
+        request = song.v1_request()
         if reason := crash_reason(request):
             return song, [Problem(f"{song.place}, task {song.generation.task}", reason, "change what it names")]
         length = length_s(song_frames(request))

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from acestep_batch.models import Family
 from acestep_batch.parameter import plain_number
-from acestep_batch.schema import LONGEST_S, SONG
+from acestep_batch.schema import LONGEST_S, SONG, SONG_OF
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,6 @@ _RULES: tuple[tuple[str, tuple[str, ...], Callable[[Mapping[str, Any]], str]], .
 )
 _GUIDE_RANGES = tuple(
     (name, parameter.guide)
-    for name, parameter in SONG.items()
+    for name, parameter in SONG_OF[Family.V1].items()
     if parameter.guide is not None and name != "audio_duration"  # too-long says it better
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from acestep_batch.manifest_rows import LARGEST_TEXT_BYTES, Place, RawRow, read_text, unknown_column
+from acestep_batch.outputs.records import json_text
 from acestep_batch.parameter import shown
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.schema import RECORD_KEYS, SONG, SONG_NAMES, TEXT_FILES
@@ -102,6 +103,9 @@ class RowReader:
                     complain(column, str(error), _hint(name, cell))
                 except Refused as refused:
                     problems.extend(refused.problems)
+        plan = _recorded_plan(raw.cells)
+        if plan is not None and values.get("plan") is None:
+            values["plan"] = plan
         if others:
             self._ignored.add("they record a past run", RECORD_KEYS.intersection(others))
             problems.extend(self._unknown(raw.place, others))
@@ -173,6 +177,13 @@ class RowReader:
             complain("id", f"{shown(row_id)} is the id of row {first} too (upper and lower case do not count)",
                      "give every row an id of its own")  # fmt: skip
         return row_id
+
+
+def _recorded_plan(cells: Mapping[str, Any]) -> str | None:
+    """The plan of a song in a row that is a record, as ``planner=from_record`` reads it."""
+    record = cells.get("record")
+    plan = record.get("plan") if isinstance(record, Mapping) else None
+    return json_text(dict(plan)) if isinstance(plan, Mapping) else None
 
 
 def _keep(memory: dict[Any, Any], key: Any, value: Any, most: int) -> None:

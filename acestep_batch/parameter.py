@@ -65,6 +65,8 @@ class Parameter:
     nullable: bool = False
     unit: str = ""
     aliases: tuple[str, ...] = ()
+    only: str = ""
+    """The one family of models that reads it; empty where all do."""
 
     @property
     def allowed(self) -> str:
@@ -227,9 +229,10 @@ def declare(
     nullable: bool = False,
     unit: str = "",
     aliases: tuple[str, ...] = (),
+    only: str = "",
 ) -> Any:
     """A dataclass field that carries its own Parameter (all but the name, which is the field's)."""
-    parameter = Parameter("", kind, default, meaning, source, hard, guide, choices, nullable, unit, aliases)
+    parameter = Parameter("", kind, default, meaning, source, hard, guide, choices, nullable, unit, aliases, only)
     return field(default=default, metadata={"parameter": parameter})
 
 

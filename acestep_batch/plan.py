@@ -12,15 +12,19 @@ from acestep_batch.compose import Run, Settings, row_settings, settings_below
 from acestep_batch.conflicts import Conflict, conflicts, lyric_conflicts
 from acestep_batch.engine.base import SETTINGS, SongRequest
 from acestep_batch.engine.tasks import Adapter, AwaitedSource, Source
+from acestep_batch.engine.v15.song import V15Song
+from acestep_batch.families import foreign_preset
 from acestep_batch.lint import Advice
 from acestep_batch.manifest import Ignored, Row, RowReader
 from acestep_batch.manifest_rows import RawManifest
+from acestep_batch.models import Family
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.room import memory_advice
-from acestep_batch.schema import TASK_PARAMETERS, Generation, names_used
+from acestep_batch.schema import LONGEST_S, TASK_PARAMETERS, Generation, names_used
 from acestep_batch.song_tasks import NEW_SONG, SOURCE_TASKS, task_name, task_of, unused_names
 from acestep_batch.sources import SongSource
 from acestep_batch.target import Target
+from acestep_batch.v15_songs import song_notes, v15_song
 
 _PER_SONG = frozenset({"prompt", "lyrics", "actual_seeds", "output_path"})
 _FOREIGN = _PER_SONG | TASK_PARAMETERS
@@ -64,20 +68,39 @@ class Song:
     source: SongSource | None = None
     """What its task starts from, where it starts from something."""
     adapters: tuple[Adapter, ...] = ()
+    family: Family = Family.V1
+    """Whose parameters count; the others have their defaults."""
 
     @property
     def names_used(self) -> tuple[str, ...]:
         """Its parameters that mean anything; what the others say is in no record."""
-        return names_used(self.generation.task, bool(self.adapters))
+        return names_used(self.generation.task, bool(self.adapters), self.family)
+
+    @property
+    def longest_s(self) -> float:
+        """Its length in seconds; where its planner decides, the longest that it may choose."""
+        length = self.generation.audio_duration
+        return length if length > 0 else float(self.generation.lm_max_duration or LONGEST_S)
+
+    def values(self) -> dict[str, Any]:
+        """Every parameter by name."""
+        return {each.name: getattr(self.generation, each.name) for each in fields(Generation)}
 
     def template_values(self, run_name: str) -> dict[str, object]:
         """What the fields of ``output.template`` stand for."""
         own = {"index": self.index, "id": self.id, "seed": self.seed, "take": self.take, "preset": self.preset}
-        known = {each.name: getattr(self.generation, each.name) for each in fields(Generation)} | own
+        known = self.values() | own
         return {name: run_name if name == "name" else known[name] for name in TEMPLATE_FIELDS}
 
-    def request(self, source: Source | None = None) -> SongRequest:
-        """The song as the engine sees it, with its source's content; without that only its length is known."""
+    def request(self, source: Source | None = None) -> SongRequest | V15Song:
+        """The song as the engine of its family sees it, with its source's content; without that only its length is
+        known."""
+        if self.family is Family.V15:
+            return v15_song(self.values(), self.seed)
+        return self.v1_request(source)
+
+    def v1_request(self, source: Source | None = None) -> SongRequest:
+        """A song of v1 as its engine sees it; as ``request``."""
         values = {name: getattr(self.generation, name) for name in SETTINGS if name != "seed"}
         if source is None and self.source is not None:
             source = AwaitedSource(self.source.frames)
@@ -120,10 +143,14 @@ class RowChecker:
         if row.problems:
             found = tuple(each for each in found if each.key in row.values)  # the others may follow from what is wrong
             return CheckedRow(row, settings, (*row.problems, *_row_problems(row, found)))
-        advised = (*advised, *self._unused(settings, row))
-        advice = (*advised, *self.advice.of_texts(settings)) if self.run.options.lint != "off" else ()
+        if self.target.family is Family.V1:
+            advised = (*advised, *self._unused(settings, row))
+        advice = advised
+        if self.target.family is Family.V1 and self.run.options.lint != "off":
+            advice = (*advice, *self.advice.of_texts(settings))
         known = task_name(settings.values) not in SOURCE_TASKS  # how long the song will be
-        if self.target.checkpoint is not None and not self.target.problems and known:
+        is_v1 = self.target.family is Family.V1
+        if is_v1 and self.target.checkpoint is not None and not self.target.problems and known:
             advice = (*advice, *self._memory_advice(settings))
         problems = _row_problems(row, found) if found else ()
         if self.run.options.lint == "error":
@@ -162,6 +189,11 @@ class RowChecker:
                 raise refuse(
                     "", f"names {preset} while presets are swept, which it would replace", "drop it or the sweep"
                 )
+            named = preset or (self.defaults.preset if self.defaults is not None else None)
+            if named is not None:
+                values = self.run.layers.load_preset(named)
+                if problems := foreign_preset(named, values, self.target.family):
+                    raise Refused([Problem("", each.message, each.remedy) for each in problems])
             self._below[preset] = settings_below(self.run.layers, self.defaults, preset)
         return self._below[preset]
 
@@ -177,9 +209,14 @@ class RowChecker:
             if len(self._seen) > 10_000:
                 self._seen.clear()
             advised: tuple[Advice, ...] = ()
-            if self.run.options.lint != "off":
+            found = conflicts(settings, self.run, self.target)
+            if self.target.v15 is not None and not found:
+                values, _ = self.target.effective(settings)
+                ignored = song_notes(values, self.target.v15.variant)
+                advised = tuple(Advice("ignored", *each, note=True) for each in ignored)
+            elif self.target.family is Family.V1 and self.run.options.lint != "off":
                 advised = self.advice.of_settings(settings, self.run.hw, self.target.model)
-            seen = self._seen[key] = (conflicts(settings, self.run, self.target), advised)
+            seen = self._seen[key] = (found, advised)
         return seen
 
 

@@ -14,6 +14,7 @@ from acestep_batch.linking import Places
 from acestep_batch.manifest import COLUMNS, RowReader
 from acestep_batch.manifest_files import open_manifest
 from acestep_batch.manifest_rows import Place, RawManifest, RawRow
+from acestep_batch.models import Family
 from acestep_batch.output_checks import formats_asked, output_problems, path_problem
 from acestep_batch.outputs.folders import free_bytes, run_folder
 from acestep_batch.outputs.output_path import OutputRules
@@ -130,7 +131,7 @@ def preflight(
     if stored:
         state.stored = tuple(stored)
         state.counts.update(rows=len(stored), songs=len(stored))
-        state.audio_s = sum(each.song.generation.audio_duration for each in stored)
+        state.audio_s = sum(each.song.longest_s for each in stored)
         return state
     state.own_files = frozenset(path for each in plan for path in each.files.paths())
     checker = RowChecker(run, target, RowAdvice(token_counter(target.tokenizer)))
@@ -207,9 +208,10 @@ def _count(state: Preflight, checked: CheckedRow, audio_s: float | None = None) 
     if settings is not None and not problems:
         audios = audios_of(settings)
         state.counts["songs"] += audios
+        is_drawn = settings.values["audio_duration"] == -1 and state.target.family is Family.V1
         if audio_s is not None:
             state.audio_s += audio_s
-        elif settings.values["audio_duration"] == -1 and settings.values["actual_seeds"] != RANDOM:
+        elif is_drawn and settings.values["actual_seeds"] != RANDOM:
             seeds = seeds_of(settings, checked.row.id)
             state.audio_s += sum(duration_s(settings, seed, state.run.hw.max_duration_s) for seed in seeds)
         else:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from acestep_batch.engine.base import StepCallback
 from acestep_batch.engine.v1.batching import model_calls
 from acestep_batch.engine.v1.limits import song_frames
+from acestep_batch.engine.v15.song import V15Song
 from acestep_batch.plan import CheckedRow, Song
 from acestep_batch.record import Outcome
 from acestep_batch.stall import Stages, reported
@@ -56,7 +57,17 @@ class Pace:
 def work_of(song: Song) -> float:
     """A song's share of the work: frames times calls of the model."""
     request = song.request()
+    if isinstance(request, V15Song):
+        return request.asked.frames * max(request.asked.infer_step, len(request.asked.timesteps))
     return song_frames(request) * model_calls(request)
+
+
+def _length_s(outcome: Outcome) -> float:
+    """As planned; of a song whose planner decided, of its audio."""
+    rendered = outcome.rendered
+    if rendered is None or outcome.song.generation.audio_duration > 0:
+        return outcome.song.longest_s
+    return float(rendered.audio.shape[-1] / rendered.sample_rate)
 
 
 def clock(seconds: float | None) -> str:
@@ -87,13 +98,11 @@ class RunProgress:
         title = ", ".join(song.id for song in songs)
         self.bars.reset(self.steps_bar, description=title[:28], total=1)
 
-        self.stages.begin(
-            f"the first step of {len(songs)} x {songs[0].generation.audio_duration:g} s", time.monotonic()
-        )
+        self.stages.begin(f"the first step of {len(songs)} x {songs[0].longest_s:g} s", time.monotonic())
 
         def on_step(done: int, total: int) -> None:
             kind = "a denoising step" if done < total else "decoding and writing"
-            self.stages.begin(f"{kind} of {len(songs)} x {songs[0].generation.audio_duration:g} s", time.monotonic())
+            self.stages.begin(f"{kind} of {len(songs)} x {songs[0].longest_s:g} s", time.monotonic())
             self.bars.update(self.steps_bar, completed=done, total=total)
 
         return on_step
@@ -107,9 +116,7 @@ class RunProgress:
         self.bars.update(self.songs_bar, completed=self.done, eta=f"{eta} to go")
         song = outcome.song
         state = (
-            f"FAILED: {outcome.error}"
-            if outcome.error
-            else f"{song.generation.audio_duration:.1f} s in {outcome.seconds:.1f} s"
+            f"FAILED: {outcome.error}" if outcome.error else f"{_length_s(outcome):.1f} s in {outcome.seconds:.1f} s"
         )
         self._say(f"[{self.done}/{self.total}] {song.id} seed {song.seed}: {state}, {eta} to go")
 

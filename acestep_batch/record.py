@@ -11,12 +11,14 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from acestep_batch.engine.base import RenderedSong
+from acestep_batch.models import Family
 from acestep_batch.outputs.publish import AudioFile
 from acestep_batch.plan import CheckedRow, Song
 from acestep_batch.run_plan import PlannedSong
 from acestep_batch.sources import SongSource
 
 RECORD_VERSION = 1
+_TEXTS = ("prompt", "lyrics", "plan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any]
             "record_version": RECORD_VERSION,
             "identity": outcome.identity,
             "model": outcome.label,
+            **_family(song),
             "row": song.id,
             "take": song.take,
             "takes": song.takes,
@@ -86,10 +89,11 @@ def sidecar(outcome: Outcome, engine: Mapping[str, Any], file: Mapping[str, Any]
             "requested": {
                 name: _plain(song.requested[name])
                 for name in song.names_used
-                if name in song.requested and name not in ("prompt", "lyrics")
+                if name in song.requested and name not in _TEXTS
             },
             "derived_seeds": {"song": song.seed},
             **_beginnings(outcome),
+            **(rendered.planned or {}),
             "notes": [*song.notes, *rendered.notes],
             "engine": dict(engine),
             "frames": rendered.frames,
@@ -142,6 +146,7 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
         "status": outcome.status,
         "error": outcome.error,
         "model": outcome.label,
+        **_family(song),
         "preset": song.preset,
         "duration_s": None if rendered is None else round(rendered.audio.shape[1] / rendered.sample_rate, 6),
         "frames": None if rendered is None else rendered.frames,
@@ -162,9 +167,25 @@ def ledger_line(outcome: Outcome, run_folder: Path) -> dict[str, Any]:
         "clipped_samples": outcome.files[0].audio.clipped_samples if files else None,
         "notes": [*song.notes, *(rendered.notes if rendered is not None else ())],
         **_beginnings(outcome),
+        **_planned_columns(rendered),
         **_maker(),
         **row,
     }
+
+
+def _family(song: Song) -> dict[str, str]:
+    """Records without it are of v1."""
+    return {} if song.family is Family.V1 else {"family": str(song.family)}
+
+
+def _planned_columns(rendered: RenderedSong | None) -> dict[str, Any]:
+    """What was planned, but for the audio codes and the words before them, which stand in the record of each file."""
+    if rendered is None or rendered.planned is None:
+        return {}
+    plan = dict(rendered.planned["plan"])
+    codes = plan.pop("audio_codes")
+    kept = {name: value for name, value in plan.items() if name not in ("thought", "notes")}
+    return {f"planned_{name}": value for name, value in kept.items()} | {"planned_codes": len(codes or ())}
 
 
 def _beginnings(outcome: Outcome) -> dict[str, Any]:

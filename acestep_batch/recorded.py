@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from acestep_batch.engine.checkpoint import LYRIC_VOCAB
 from acestep_batch.engine.tasks import Adapter
+from acestep_batch.engine.v15.orchestration import Plan
+from acestep_batch.models import Family
 from acestep_batch.outputs.formats import ALL_FORMATS, AudioFormat
+from acestep_batch.outputs.records import json_text
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem, Refused, one_line, refuse
-from acestep_batch.schema import PARAMETERS, SONG, TASKS, Generation, names_used
+from acestep_batch.schema import FROM_RECORD, PARAMETERS, SONG, TASKS, Generation, names_used
 from acestep_batch.song_tasks import SOURCE_TASKS
 from acestep_batch.sources import SongSource, adapters_of, source_of_record
 
@@ -43,6 +46,18 @@ class Recorded:
     encoder: str | None
     """Which library wrote the file."""
     pcm_sha256: str
+    plan: Mapping[str, Any] | None = None
+    """Of a song that was planned: what it was rendered from."""
+    planner: Mapping[str, Any] | None = None
+    """Who planned it; None where a record had the plan already."""
+
+    @property
+    def replay(self) -> Song:
+        """The song as it is made again: from its plan, where it has one."""
+        if self.plan is None:
+            return self.song
+        generation = replace(self.song.generation, planner=FROM_RECORD, plan=json_text(dict(self.plan)))
+        return replace(self.song, generation=generation)
 
 
 def recorded_song(sidecar: Mapping[str, Any], where: str) -> Recorded:
@@ -57,7 +72,7 @@ def recorded_song(sidecar: Mapping[str, Any], where: str) -> Recorded:
         engine, file = dict(record["engine"]), dict(record["file"])
         kind = (str(file["format"]), str(file["subtype"]))
         encoding = next(each for each in ALL_FORMATS if (each.name, each.subtype) == kind)
-        if song.generation.audio_duration > float(record["duration_s"]) + _ROUNDED_S:
+        if record.get("plan") is None and song.generation.audio_duration > float(record["duration_s"]) + _ROUNDED_S:
             raise ValueError(
                 f"audio_duration is {song.generation.audio_duration:g} s, of a song of {record['duration_s']} s"
             )
@@ -77,6 +92,8 @@ def recorded_song(sidecar: Mapping[str, Any], where: str) -> Recorded:
             encoding=encoding,
             encoder=file.get("encoder"),
             pcm_sha256=str(file["pcm_sha256"]),
+            plan=None if record.get("plan") is None else Plan.from_record(record["plan"], where).to_record(),
+            planner=None if record.get("planner") is None else dict(record["planner"]),
         )
     except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
         raise refuse(where, f"is no record of a song ({one_line(error)})", _REMEDY) from error
@@ -99,8 +116,9 @@ def song_of_row(row: Mapping[str, Any], where: str) -> Song:
     """
     values: dict[str, Any] = {}
     problems = []
+    family = _family(row)
     task, has_lora = str(row.get("task", "text2music")), bool(row.get("lora_name_or_path"))
-    for name in names_used(task if task in TASKS else "text2music", has_lora):
+    for name in names_used(task if task in TASKS else "text2music", has_lora, family):
         try:
             values[name] = SONG[name].parse(row[name])
         except KeyError:
@@ -127,6 +145,11 @@ def song_of_row(row: Mapping[str, Any], where: str) -> Song:
         raise Refused(problems)
     song_id = str(row.get("id", ""))
     (seed,) = values["actual_seeds"]
-    return Song(
-        0, song_id, song_id, where, 1, 1, seed, None, Generation(**values), {}, source=source, adapters=adapters
-    )
+    own = Generation(**values)
+    return Song(0, song_id, song_id, where, 1, 1, seed, None, own, {}, source=source, adapters=adapters, family=family)
+
+
+def _family(row: Mapping[str, Any]) -> Family:
+    """Of a file's record, or of a line of the ledger."""
+    record = row.get("record")
+    return Family(str((record if isinstance(record, Mapping) else row).get("family", Family.V1)))

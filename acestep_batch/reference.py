@@ -35,21 +35,34 @@ Without arguments the four demo songs are rendered. dry_run=true checks everythi
 
 _TITLES = {
     "generation": "Song parameters (generation.NAME= or NAME=, and columns of a manifest)",
-    "hw": "hw.", "model": "model.", "manifest": "manifest.", "output": "output.", "": "Run",
+    "hw": "hw.", "model": "model.", "lm": "lm.", "manifest": "manifest.", "output": "output.", "": "Run",
 }  # fmt: skip
 
 
 def help_text(conf: Path) -> str:
     """What ``--help`` prints: usage, groups, and every parameter with its default and what is allowed."""
     groups = [
-        f"  {group:<10}{', '.join(sorted(each.stem for each in (conf / group).glob('*.yaml')))}" for group in GROUPS
+        textwrap.fill(
+            f"  {group:<10}{', '.join(sorted(each.stem for each in (conf / group).glob('*.yaml')))}",
+            120,
+            subsequent_indent=" " * 12,
+            break_on_hyphens=False,
+        )
+        for group in GROUPS
     ]
     lines = [USAGE, "Groups (preset is added with +preset=)", *groups]
     for section, parameters in PARAMETERS.items():
         lines += ["", _TITLES[section]]
         for parameter in parameters.values():
+            names = " | ".join((parameter.name, *parameter.aliases))
             lines += [
-                f"  {' | '.join((parameter.name, *parameter.aliases))} = {_default(parameter)}   [{parameter.allowed}]",
+                textwrap.fill(
+                    f"{names} = {_default(parameter)}   [{parameter.allowed}]",
+                    120,
+                    initial_indent="  ",
+                    subsequent_indent="      ",
+                    break_on_hyphens=False,
+                ),
                 textwrap.fill(parameter.meaning, 96, initial_indent="      ", subsequent_indent="      "),
             ]
     lines += [

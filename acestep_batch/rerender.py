@@ -19,22 +19,15 @@ from acestep_batch.engine.embedded_identity import LABEL
 from acestep_batch.engine.load import EngineKey, model_facts
 from acestep_batch.expectation import Expected, Making, expected_of_file, expected_tier, making_of, obstacles
 from acestep_batch.hardware import Machine, TorchBuild, device_problem
+from acestep_batch.models import Family
 from acestep_batch.outputs.audio_files import ENCODER, master_sha256, read_audio, write_audio
 from acestep_batch.outputs.formats import AudioFormat
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.recorded import Recorded, files_by_name
+from acestep_batch.rerender_v15 import v15_engine_key
 from acestep_batch.source_files import SourceFiles
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsPlace:
-    """Where v1's weights lie, as far as somebody said so."""
-
-    path: Path | None = None
-    """The checkpoint's folder; None looks in the Hugging Face cache."""
-    lyric_vocab: Path | None = None
-    """None takes the one in the checkpoint's folder."""
+from acestep_batch.weights_place import WeightsPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +76,8 @@ def engine_key_of(recorded: Recorded, place: WeightsPlace, machine: Machine, bui
     Raises:
         Refused: the weights are not here, or are others; the engine or the lyric libraries are others.
     """
+    if recorded.song.family is Family.V15:
+        return v15_engine_key(recorded, place, _device(recorded, machine, build))
     checkpoint = vocab = None
     if not recorded.model_files.keys() <= {LABEL}:
         commit, revision = (recorded.engine.get(name) for name in ("commit", "revision"))
@@ -98,13 +93,9 @@ def engine_key_of(recorded: Recorded, place: WeightsPlace, machine: Machine, bui
     here = files_by_name(facts["files"]) if recorded.model_files else {}
     if problems := obstacles(recorded, here, facts["lyric_libraries"]):
         raise Refused(problems)
-    kind = recorded.device.partition(":")[0]
-    device_id = generation.device_id if generation.device_id < len(machine.gpus) else 0
-    if kind != "cpu" and device_problem(kind, machine, build, device_id) is not None:
-        kind = "cpu"
     return EngineKey(
         model="embedded" if checkpoint is None else "v1",
-        device=f"cuda:{device_id}" if kind == "cuda" else kind,
+        device=_device(recorded, machine, build),
         bf16=generation.bf16,
         torch_compile=generation.torch_compile,
         checkpoint=checkpoint,
@@ -112,6 +103,15 @@ def engine_key_of(recorded: Recorded, place: WeightsPlace, machine: Machine, bui
         lyric_vocab=vocab,
         strict=bool(recorded.engine.get("strict")),
     )
+
+
+def _device(recorded: Recorded, machine: Machine, build: TorchBuild | None) -> str:
+    """As torch names it: of the recorded kind, or without one the CPU."""
+    kind, asked = recorded.device.partition(":")[0], recorded.song.generation.device_id
+    device_id = asked if asked < len(machine.gpus) else 0
+    if kind != "cpu" and device_problem(kind, machine, build, device_id) is not None:
+        kind = "cpu"
+    return f"cuda:{device_id}" if kind == "cuda" else kind
 
 
 def loaded_problems(recorded: Recorded, engine: Engine) -> list[Problem]:

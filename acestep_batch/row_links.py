@@ -66,7 +66,7 @@ class HeldRows:
         for song in found.songs:
             lengths[song.id] = lengths.get(song.id, 0.0) + song.generation.audio_duration
             if song.source is not None and target.checkpoint is not None and not target.problems:
-                request, generation = song.request(), song.generation
+                request, generation = song.v1_request(), song.generation
                 said = memory_advice(target, generation.device_id, generation.bf16, request)
                 own = advice.setdefault(song.id, [])
                 own += [said] if said is not None and said not in own else []

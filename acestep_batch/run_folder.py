@@ -23,7 +23,7 @@ RUN_FILE = "run.json"
 
 _KINDS = ("run", "sweep", "cell")
 _LARGEST_RUN_FILE_BYTES, _MOST_WORDS = 4 * 2**20, 1_000
-_SOUND_SECTIONS = ("generation", "model", "manifest", "output")
+_SOUND_SECTIONS = ("generation", "model", "lm", "manifest", "output")
 _PLACE_KEYS = ("output.root", "generation.device_id")
 """Where the folder lies and which of equal GPUs works on it is no part of what it is."""
 

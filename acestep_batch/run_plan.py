@@ -10,6 +10,7 @@ from pathlib import Path, PureWindowsPath
 from types import NoneType
 from typing import Any
 
+from acestep_batch.models import Family
 from acestep_batch.outputs.formats import FORMAT_NAMES
 from acestep_batch.outputs.names import safe_name
 from acestep_batch.outputs.output_path import OutputTarget
@@ -76,6 +77,8 @@ def _song_line(song: Song) -> dict[str, Any]:
     own = {name: getattr(song, name) for name in _OWN}
     own["generation"] = {name: getattr(song.generation, name) for name in song.names_used}
     own["requested"] = {name: song.requested[name] for name in song.names_used if name in song.requested}
+    if song.family is not Family.V1:
+        own["family"] = str(song.family)
     if song.source is not None:
         own["source"] = asdict(song.source)
     if song.adapters:
@@ -116,9 +119,14 @@ def _planned(line: Mapping[str, Any], folder: Path, may_leave: bool) -> PlannedS
     """
     values = dict(line["song"])
     generation = {name: SONG[name].parse(value) for name, value in values["generation"].items()}
-    texts = {"generation": Generation(**generation), "notes": tuple(map(_text, values["notes"]))}
-    beside = {"source": source_of_record(values.get("source")), "adapters": adapters_of(values.get("adapters", ()))}
-    song = Song(**{**values, **texts, **beside})
+    typed = {
+        "generation": Generation(**generation),
+        "notes": tuple(map(_text, values["notes"])),
+        "family": Family(values.get("family", Family.V1)),
+        "source": source_of_record(values.get("source")),
+        "adapters": adapters_of(values.get("adapters", ())),
+    }
+    song = Song(**{**values, **typed})
     for name, kind in _SONG_TYPES.items():
         if type(getattr(song, name)) not in kind:
             raise ValueError(f"song.{name} is {shown(getattr(song, name))}")

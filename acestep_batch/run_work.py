@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from acestep_batch.batches import micro_batches
-from acestep_batch.engine.load import model_files
-from acestep_batch.identity import identity_of, sound_facts
+from acestep_batch.engine.load import model_files, planner_files
+from acestep_batch.identity import identity_of, needs_planner, sound_facts
 from acestep_batch.ledger import latest, ledger_files, read_ledger
 from acestep_batch.levels import steps
 from acestep_batch.linking import linked
@@ -144,12 +144,14 @@ def planned_songs(checked: Preflight, folder: Path, seeds: Mapping[str, tuple[in
         if problems:
             raise Refused([each for own in problems.values() for each in own])
         places = audio_targets(songs, checked, folder)
-    weights = model_files(target.checkpoint, target.lyric_vocab)
+    weights = model_files(target.checkpoint, target.lyric_vocab, target.v15)
+    planners = planner_files(target.v15) if any(map(needs_planner, songs)) and target.v15 is not None else {}
     step = steps(songs)
     found: dict[str, PlannedSong] = {}
     for song, place in sorted(zip(songs, places, strict=True), key=lambda each: step[each[0].song_id].level):
         song = with_source(song, found, run.output)
-        facts = sound_facts(song, run.output.sample_rate, weights)
+        own = weights | planners if needs_planner(song) else weights
+        facts = sound_facts(song, run.output.sample_rate, own)
         found[song.song_id] = PlannedSong(song, place, facts, identity_of(facts))
     return [found[song.song_id] for song in songs]
 

@@ -12,9 +12,12 @@ import platformdirs
 from acestep_batch.attempts import Attempt, Rung
 from acestep_batch.engine.base import DenoisedSong
 from acestep_batch.engine.v1.limits import latent_frames
+from acestep_batch.engine.v15.orchestration import Plan
+from acestep_batch.engine.v15.request import latent_frames as v15_frames
+from acestep_batch.engine.v15.song import V15Song
 from acestep_batch.latents_files import DAMAGED, LATENTS_FOLDER, latents_file, packed_latents, read_latents
 from acestep_batch.outputs.atomic import make_folder, write_bytes
-from acestep_batch.problems import one_line
+from acestep_batch.problems import Refused, one_line
 from acestep_batch.run_plan import PlannedSong
 
 log = logging.getLogger(__name__)
@@ -32,6 +35,7 @@ def save_latents(folder: Path, planned: PlannedSong, attempt: Attempt) -> Path |
         "seconds": attempt.seconds,
         "batch": attempt.batch,
         "rungs": [str(rung) for rung in attempt.rungs],
+        "planned": attempt.denoised.planned,
     }
     packed = packed_latents(attempt.denoised.latents, facts)
     for path in _places(folder, planned):
@@ -54,13 +58,20 @@ def load_latents(folder: Path, planned: PlannedSong) -> Attempt | None:
     """What was kept of a song; None where nothing was, or where it is another song's or damaged."""
     for path in _places(folder, planned):
         try:
-            most_frames = latent_frames(planned.song.generation.audio_duration) + 8
-            return _attempt(planned, *read_latents(path, most_frames))
+            return _attempt(planned, *read_latents(path, _most_frames(planned)))
         except FileNotFoundError:
             continue
-        except (*DAMAGED, OSError) as error:
+        except (*DAMAGED, OSError, Refused) as error:
             log.warning("%s: kept latents are not used (%s)", path, one_line(error))
     return None
+
+
+def _most_frames(planned: PlannedSong) -> int:
+    """No such song has more latent frames."""
+    request = planned.song.request()
+    if not isinstance(request, V15Song):
+        return latent_frames(planned.song.generation.audio_duration) + 8
+    return 8 + (request.expected.frames if request.has_own_length else v15_frames(request.planner.longest_s))
 
 
 def drop_latents(folder: Path, planned: PlannedSong) -> None:
@@ -75,7 +86,10 @@ def _attempt(planned: PlannedSong, latents: np.ndarray, facts: dict[str, Any]) -
     notes, seconds = facts["notes"], {str(stage): float(each) for stage, each in facts["stage_seconds"].items()}
     if not isinstance(notes, list) or any(not isinstance(note, str) for note in notes):
         raise ValueError("their notes are no texts")
-    denoised = DenoisedSong(latents, int(facts["model_calls"]), seconds, tuple(notes))
+    own = facts.get("planned")
+    if own is not None:
+        Plan.from_record(own["plan"], "kept latents")
+    denoised = DenoisedSong(latents, int(facts["model_calls"]), seconds, tuple(notes), own)
     rungs = tuple(Rung(rung) for rung in facts["rungs"])
     return Attempt(planned.song, float(facts["seconds"]), int(facts["batch"]), rungs, denoised=denoised)
 

@@ -167,7 +167,7 @@ def _carry_out(
         """Weights stay loaded from song to song and from cell to cell; the old ones go before new ones come."""
         if key not in held:
             held.clear()
-            out.print(f"loading {key.model} on {key.device} in {'bfloat16' if key.bf16 else 'float32'}")
+            out.print(f"loading {key.model} on {key.device} in {key.dtype}")
             held[key] = load_engine(key)
         return held[key]
 
@@ -190,7 +190,8 @@ def _carry_out(
             own = cell.folder(folder)
             if is_sweep:
                 out.print(f"cell {number}/{len(checked)}: {cell.words}", markup=False, soft_wrap=True)
-            model = model_facts(each.target.checkpoint, each.target.lyric_vocab, each.target.revision)
+            target = each.target
+            model = model_facts(target.checkpoint, target.lyric_vocab, target.revision, target.v15)
             environment = describe_environment(machine, model)
             try:
                 results.append(execute(each, own, environment, load, watch, stop, shard, summary))

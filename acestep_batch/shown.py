@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acestep_batch.models import Family
 from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import Problem
 
@@ -104,13 +105,16 @@ def _planned(checked: Preflight) -> list[tuple[str, ...]]:
             continue
         values = row.settings.values
         is_random = values["actual_seeds"] == RANDOM
+        is_v15 = checked.target.family is Family.V15
         unknown = "its source's" if task_name(values) in SOURCE_TASKS else ""
-        unknown = unknown or ("drawn" if is_random and values["audio_duration"] == -1 else "")
+        if values["audio_duration"] == -1 and (is_v15 or is_random):
+            unknown = unknown or ("planned" if is_v15 else "drawn")
         for seed, _ in seed_pairs(row.settings, seeds_of(row.settings, row.row.id)):
             length = unknown or f"{duration_s(row.settings, seed, checked.run.hw.max_duration_s):g} s"
             preset = row.settings.preset or "+".join(checked.run.presets) or "-"
             lines.append((row.row.id, RANDOM if is_random else str(seed), length, str(values["infer_step"]),
-                          values["scheduler_type"], f"{values['guidance_scale']:g}", preset))  # fmt: skip
+                          values["infer_method" if is_v15 else "scheduler_type"],
+                          f"{values['guidance_scale']:g}", preset))  # fmt: skip
             if len(lines) == 20:
                 return lines
     return lines

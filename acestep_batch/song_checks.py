@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from acestep_batch.identity import changed_facts, identity_of
+from acestep_batch.models import Family
 from acestep_batch.outputs.audio_files import decoded, file_sha256
 from acestep_batch.outputs.formats import is_lossy
 from acestep_batch.outputs.plain_files import read_plain_file
@@ -160,8 +161,9 @@ def _contradictions(
 ) -> Iterator[str]:
     """What the record beside a file says otherwise than the ledger and the plan."""
     own, file = sidecar["record"], sidecar["record"]["file"]
-    has_lora = bool(record.get("lora_name_or_path"))
-    expected = {name: record[name] for name in ("id", *names_used(str(record.get("task", "text2music")), has_lora))}
+    family, has_lora = Family(str(record.get("family", Family.V1))), bool(record.get("lora_name_or_path"))
+    names = names_used(str(record.get("task", "text2music")), has_lora, family)
+    expected = {name: record[name] for name in ("id", *names)}
     if OVERLAPPED in record["rungs"]:
         expected["overlapped_decode"] = True
     yield from (name for name, value in expected.items() if sidecar.get(name) != value)

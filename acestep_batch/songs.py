@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from acestep_batch.compose import Run, Settings
 from acestep_batch.layers import EMPTY
+from acestep_batch.models import Family
 from acestep_batch.parameter import RANDOM
 from acestep_batch.plan import CheckedRow, Song
 from acestep_batch.schema import Generation
 from acestep_batch.seeds import drawn_duration_s, seed_of_id, take_seeds
 from acestep_batch.song_tasks import NEW_SONG, SEEDED_TASKS, retake_seed_of, settled, task_name
 from acestep_batch.target import Target
+from acestep_batch.v15_songs import known_length_s
 
 
 def seeds_of(settings: Settings, row_id: str) -> tuple[int, ...]:
@@ -89,6 +91,8 @@ def songs_of(
                 "takes": 1,
                 "audio_duration": duration_s(checked.settings, seed, run.hw.max_duration_s),
             }
+            if target.family is Family.V15:
+                values["audio_duration"] = known_length_s(effective, seed)
             if retake_seed is not None:
                 values["retake_seeds"] = (retake_seed,)
             own_id = _free_id(f"{checked.row.id}_{retake_seed if retaken else seed}", taken) if len(pairs) > 1 else ""
@@ -105,6 +109,7 @@ def songs_of(
                     generation=Generation(**values),
                     requested=checked.settings.values,
                     notes=notes,
+                    family=target.family,
                 )
             )
     return songs

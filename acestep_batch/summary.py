@@ -17,11 +17,11 @@ from acestep_batch.lock import LOCKS, held
 from acestep_batch.outputs.atomic import TEMPORARY_PREFIX, write_bytes
 from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.problems import Refused, one_line
-from acestep_batch.summary_columns import SUMMARY_COLUMNS
+from acestep_batch.summary_columns import SUMMARY_COLUMNS, V15_COLUMNS
 
 log = logging.getLogger(__name__)
 
-_NUMBER_LISTS = frozenset({"actual_seeds", "oss_steps", "retake_seeds", "lora_weight"})
+_NUMBER_LISTS = frozenset({"actual_seeds", "oss_steps", "retake_seeds", "lora_weight", "timesteps"})
 _LISTS = _NUMBER_LISTS | {"files", "notes", "rungs", "quality_reasons", "lora_name_or_path"}
 _PROGRAMS_READ = frozenset({"audio", "environment", "started_from", "loras", "measurements"})
 _RUNS = re.compile(
@@ -40,14 +40,20 @@ _TYPES = {column.name: column.dtype for column in SUMMARY_COLUMNS}
 
 
 def summary_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Records as a table, a row for each song: ``SUMMARY_COLUMNS``, whatever the records lack of them.
+    """Records as a table, a row for each song: ``SUMMARY_COLUMNS``, whatever the records lack of them; those that only
+    songs of 1.5 have stand there where there is one.
 
     What they have beyond those is text. The cell and the swept values of a sweep come first.
     """
     rows = [_flat(record) for record in records]
     others = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in _TYPES]
     of_sweep = [name for name in others if name == "cell" or name.startswith("sweep.")]
-    names = [*of_sweep, *_TYPES, *(name for name in others if name not in of_sweep)]
+    absent = frozenset() if any("family" in row for row in rows) else V15_COLUMNS
+    names = [
+        *of_sweep,
+        *(name for name in _TYPES if name not in absent),
+        *(name for name in others if name not in of_sweep),
+    ]
     table = pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, dtype=object)
     return table.astype({name: _TYPES.get(name, "string") for name in names})
 

@@ -6,6 +6,7 @@ from acestep_batch.loudness_copies import COPY_COLUMNS
 from acestep_batch.measure.asked import ASKED_COLUMNS
 from acestep_batch.measure.columns import COLUMNS, NEAREST_COLUMNS, Column
 from acestep_batch.measure.flags import VERDICT_COLUMNS
+from acestep_batch.models import Family
 from acestep_batch.schema import SONG
 
 _RECORDED = "the record"
@@ -23,6 +24,17 @@ def _whole(name: str, meaning: str, unit: str = "") -> Column:
 def _seconds(name: str, meaning: str) -> Column:
     return Column(name, "s", "Float64", meaning, _RECORDED)
 
+
+_PLANNED_COLUMNS = (
+    _text("family", "`v15` for songs of 1.5."),
+    _text("planned_caption", "Of a song that was planned: what was rendered for its prompt."),
+    _text("planned_vocal_language", "Its language as planned."),
+    _whole("planned_bpm", "Its tempo as planned.", "1/min"),
+    _text("planned_keyscale", "Its key as planned."),
+    _text("planned_timesignature", "Beats in a bar, as planned."),
+    _seconds("planned_duration_s", "Its length as planned."),
+    _whole("planned_codes", "Audio codes of its plan; the codes stand in the record beside each file.", "codes"),
+)
 
 RECORD_COLUMNS = (
     _whole("index", "Place of the song in the manifest, from 1; empty for a row that was skipped."),
@@ -55,6 +67,7 @@ RECORD_COLUMNS = (
     _text("finished_at", "When, as ISO 8601 in UTC."),
     _text("host", "Name of the machine."),
     _whole("pid", "The process that made it."),
+    *_PLANNED_COLUMNS,
 )
 """Of the record of each song."""
 
@@ -63,6 +76,11 @@ SONG_COLUMNS = tuple(
     for each in SONG.values()
 )
 """The song's parameters as they were used."""
+
+V15_COLUMNS = frozenset(
+    {each.name for each in _PLANNED_COLUMNS} | {each.name for each in SONG.values() if each.only == Family.V15}
+)
+"""Those that only songs of 1.5 have."""
 
 MEASURED_COLUMNS = (*COLUMNS, *ASKED_COLUMNS, *NEAREST_COLUMNS, *COPY_COLUMNS)
 """What was measured of the song's first lossless file, or else of its first."""

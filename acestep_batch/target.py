@@ -11,6 +11,8 @@ from typing import Any
 from acestep_batch.compose import Run, Settings
 from acestep_batch.engine.checkpoint import LYRIC_VOCAB, PUBLISHED_FILES, find_checkpoint, missing_files
 from acestep_batch.engine.embedded_text import text_tokenizer_path
+from acestep_batch.engine.v15.weights import V15Source
+from acestep_batch.families import foreign_presets, foreign_settings, own_values
 from acestep_batch.hardware import (
     WORKS_AT_ONCE,
     Machine,
@@ -19,7 +21,10 @@ from acestep_batch.hardware import (
     compile_obstacle,
     device_problem,
 )
+from acestep_batch.models import MODELS, Family
 from acestep_batch.problems import Problem
+from acestep_batch.v15_songs import effective_values
+from acestep_batch.v15_target import needs_planner, v15_target
 
 SONGS_AT_ONCE_ON_GPU = 8
 """What ``hw.batch_size=auto`` means on a GPU, where memory allows; elsewhere it means one."""
@@ -49,6 +54,17 @@ class Target:
     gpu_memory: tuple[int, ...] = ()
     """Bytes of each visible GPU."""
     host_memory: int | None = None
+    v15: V15Source | None = None
+    """Of a model of 1.5; None for v1."""
+    planner_problems: tuple[Problem, ...] = ()
+    """Why no planner can work here, where the run's songs do not need one."""
+    longest_s: float = 240.0
+    """The profile's limit."""
+
+    @property
+    def family(self) -> Family:
+        """Which parameters the model reads."""
+        return Family.V1 if self.v15 is None else Family.V15
 
     def memory_bytes(self, device_id: int) -> int | None:
         """What the device of a song has; None where that is not known."""
@@ -61,8 +77,10 @@ class Target:
 
         Only values that a profile or the schema supplied are changed; what the user asked for is refused earlier.
         """
-        values = dict(settings.values)
+        values = own_values(settings.values, self.family)
         notes = []
+        if self.v15 is not None:
+            values = effective_values(values, self.v15.variant, self.v15.planner is not None, self.longest_s)
         if values["torch_compile"] and "torch_compile" not in settings.asked:
             obstacle = self.compile_obstacle
             if self.device != self.profile_device:
@@ -70,7 +88,7 @@ class Target:
             if obstacle is not None:
                 values["torch_compile"] = False
                 notes.append(f"torch_compile: eager instead, {obstacle}")
-        if values["bf16"] and self.device != "cuda" and "bf16" not in settings.asked:
+        if self.v15 is None and values["bf16"] and self.device != "cuda" and "bf16" not in settings.asked:
             values["bf16"] = False
             notes.append(f"bf16: float32 instead, the device is {self.device}")
         return values, tuple(notes)
@@ -86,17 +104,27 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
     checkpoint: Path | None = None
     vocab: Path | None = None
     tokenizer: Path | None
-    problems: list[Problem] = []
-    if run.model.name == "embedded":
+    problems: list[Problem] = [*foreign_settings(run), *foreign_presets(run)]
+    v15: V15Source | None = None
+    planner_problems: list[Problem] = []
+    model = MODELS[run.model.name]
+    if model.is_embedded:
         no_cpu = device_problem("cpu", machine, build)
         problems.extend([no_cpu] if no_cpu is not None else [])
         if obstacle is not None and device != "cpu":
             device = "cpu"
             notes.append(f"hw={run.hw.name}: {obstacle.message}; the embedded model runs on the CPU")
-        tokenizer = text_tokenizer_path()
-        problems.extend(_for_v1_alone(run))
+        tokenizer = text_tokenizer_path() if model.family is Family.V1 else None
+        problems.extend(_for_v1_alone(run) if model.family is Family.V1 else ())
     else:
         problems.extend([obstacle] if obstacle is not None else [])
+    if model.family is Family.V15:
+        tokenizer = None
+        checkpoint, v15, missing, planner_problems = v15_target(run, device, device_id, machine)
+        problems.extend(missing)
+        if needs_planner(run):
+            problems.extend(planner_problems)
+    elif not model.is_embedded:
         checkpoint, vocab, missing = _published(run)
         problems.extend(missing)
         tokenizer = checkpoint / "umt5-base" / "tokenizer.json" if checkpoint is not None else None
@@ -119,6 +147,9 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
         strict=run.options.strict,
         gpu_memory=tuple(gpu.memory_bytes for gpu in machine.gpus),
         host_memory=machine.memory_bytes,
+        v15=v15,
+        planner_problems=tuple(planner_problems),
+        longest_s=run.hw.max_duration_s,
     )
 
 

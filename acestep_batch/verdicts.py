@@ -13,6 +13,7 @@ from acestep_batch.compare import Tier
 from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import FAILED, OK, REFUSED, Problem, visible
 from acestep_batch.rerender import FileVerdict
+from acestep_batch.rerender_v15 import PlanVerdict
 from acestep_batch.song_checks import Finding
 
 
@@ -45,12 +46,14 @@ class SongVerdict:
     """Whether the run that it was to be compared with has no such song."""
     obstacles: tuple[Problem, ...] = ()
     """Why it could not be compared."""
+    plan: PlanVerdict | None = None
+    """Of a song that was planned."""
     seconds: float = 0.0
 
     @property
     def state(self) -> State:
         """The worst of what is known."""
-        if self.is_alone or any(not file.holds for file in self.files):
+        if self.is_alone or self.plan_fails or any(not file.holds for file in self.files):
             return State.DIFFERS
         if self.findings:
             return State.DAMAGED
@@ -59,6 +62,12 @@ class SongVerdict:
         if self.files:
             return State.HOLDS
         return State.FAILED if self.has_failed else State.NOT_RENDERED
+
+    @property
+    def plan_fails(self) -> bool:
+        """Whether the planner wrote another plan where nothing differs that could move a bit."""
+        is_same = any(file.expected.tier is Tier.BIT_IDENTICAL for file in self.files)
+        return self.plan is not None and bool(self.plan.differing) and is_same
 
     @property
     def worst(self) -> FileVerdict | None:
@@ -72,6 +81,8 @@ class SongVerdict:
             if not file.holds:
                 line = f"{self.song_id}, {file.path}: {file.found.tier}, expected {file.expected.tier} ({file.found})"
                 yield visible(f"{line}; {file.note}" if file.note else line)
+        if self.plan_fails:
+            yield visible(f"{self.song_id}: {self.plan}")
         yield from map(str, self.findings)
 
 

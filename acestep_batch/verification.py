@@ -20,16 +20,17 @@ from acestep_batch.problems import Problem, Refused, one_line
 from acestep_batch.record import Outcome
 from acestep_batch.rerender import (
     Rendering,
-    WeightsPlace,
     against_file,
     engine_key_of,
     loaded_problems,
     render_again,
 )
+from acestep_batch.rerender_v15 import plan_again
 from acestep_batch.run_folder import RUN_FILE
 from acestep_batch.runner import EngineLoader, Watcher
 from acestep_batch.song_checks import BROKEN, CheckedSong
 from acestep_batch.verdicts import Report, SongVerdict
+from acestep_batch.weights_place import WeightsPlace
 
 Verdicts = Mapping[tuple[str, str], SongVerdict]
 """By cell and song."""
@@ -94,19 +95,27 @@ def verify_companies(
                 except Refused as refused:
                     _block(verdicts, company, refused)
                 else:
-                    _verify(verdicts, company, engine, is_strict, watcher, means.check)
+                    _verify(verdicts, company, engine, key, is_strict, watcher, means.check)
 
 
 def weights_place_of(folder: Path, given: WeightsPlace) -> WeightsPlace:
     """Where a run's weights lay when it was made, below what is given; a damaged configuration says nothing."""
     try:
         text = read_plain_file(folder / "config.yaml").decode("utf-8")
-        model = dict(load_yaml(text, "config.yaml", "put it back")["model"])
+        config = load_yaml(text, "config.yaml", "put it back")
+        model, planner = dict(config["model"]), dict(config.get("lm") or {})
         started_in = Path(json.loads(read_plain_file(folder / RUN_FILE))["command"]["directory"])
-        path, vocab = (None if model[name] is None else started_in / model[name] for name in ("path", "lyric_vocab"))
+        found = (model.get("path"), model.get("lyric_vocab"), model.get("bundle"), planner.get("path"))
+        path, vocab, bundle, lm = (None if each is None else started_in / each for each in found)
     except (*BROKEN, Refused):
         return given
-    return WeightsPlace(given.path or path, given.lyric_vocab or (vocab if given.path is None else None))
+    own = given.path is None
+    return WeightsPlace(
+        given.path or path,
+        given.lyric_vocab or (vocab if own else None),
+        given.bundle or (bundle if own else None),
+        given.planner or lm,
+    )
 
 
 def _block(verdicts: Verdicts, company: Company, error: Refused | OSError) -> None:
@@ -119,6 +128,7 @@ def _verify(
     verdicts: Verdicts,
     company: Company,
     engine: Engine,
+    key: EngineKey,
     is_strict: bool,
     watcher: Watcher,
     check: Callable[[], None],
@@ -136,6 +146,8 @@ def _verify(
     for song, source in company.compared:
         verdict = verdicts[company.run.cell, song.song_id]
         _compare(verdict, song, renderings[source], company.run.folder, is_strict)
+        recorded = next(iter(song.files.values()))
+        verdict.plan = plan_again(engine, recorded, key, lambda *_: check())
     for each in company.songs:
         made = renderings[each.song_id]
         watcher.finished(Outcome(each, engine.label, "", error=made.error, seconds=made.seconds))

@@ -19,10 +19,11 @@ from acestep_batch.junit import junit_text
 from acestep_batch.plan import Song
 from acestep_batch.problems import refuse, visible
 from acestep_batch.progress import RunConsole, RunProgress, run_progress
-from acestep_batch.rerender import WeightsPlace, one_at_a_time
+from acestep_batch.rerender import one_at_a_time
 from acestep_batch.shown import print_line, print_table
 from acestep_batch.verdicts import Report, SongVerdict
 from acestep_batch.verification import Means, checked_report, verify_companies
+from acestep_batch.weights_place import WeightsPlace
 from acestep_batch.words import parse_words
 
 HELP = """\
@@ -44,7 +45,11 @@ records alone and compares them with what is on disk. The tier that each song is
   --files-only   render nothing
   --json         the same as --format json
   --format       json and junit (for CI) go to standard output, as the table does
-  model.path=DIR, model.lyric_vocab=FILE    where v1's weights lie, if not where they lay
+  model.path=DIR, model.lyric_vocab=FILE    where weights lie, if not where they lay; of 1.5 also
+                 model.bundle=DIR and lm.path=DIR
+
+Songs of 1.5 are rendered from the plans in their records. Where their planner is here, they are
+planned again too, and the plans are compared.
 
 Exit codes: 0 all holds; 1 a song differs or a file is damaged; 2 something cannot be checked here:
 other weights, another engine or other lyric libraries, each by its name.
@@ -99,10 +104,10 @@ def run(words: Sequence[str]) -> int:
 
 
 def weights_place(verb: str, words: Sequence[str]) -> WeightsPlace:
-    """``model.path=`` and ``model.lyric_vocab=`` of a command line. Raises Refused for other words."""
-    values = parse_words(verb, words, ("model.path", "model.lyric_vocab"))
-    path, vocab = (Path(values[name]) if name in values else None for name in ("model.path", "model.lyric_vocab"))
-    return WeightsPlace(path, vocab)
+    """Where a command line says that weights lie. Raises Refused for other words."""
+    names = ("model.path", "model.lyric_vocab", "model.bundle", "lm.path")
+    values = parse_words(verb, words, names)
+    return WeightsPlace(*(Path(values[name]) if name in values else None for name in names))
 
 
 def verify_again(
@@ -137,7 +142,7 @@ def means(load: Callable[[EngineKey], Engine], check: Callable[[], None]) -> Mea
     err = RunConsole(stderr=True, highlight=False)
 
     def say(key: EngineKey) -> None:
-        err.print(f"loading {key.model} on {key.device} in {'bfloat16' if key.bf16 else 'float32'}")
+        err.print(f"loading {key.model} on {key.device} in {key.dtype}")
 
     def watch(songs: Sequence[Song]) -> AbstractContextManager[RunProgress]:
         return run_progress(err, songs)

@@ -222,7 +222,7 @@ def test_a_dry_run_reports_everything_and_creates_nothing(cli):
     [
         (("hw=nope",), "allowed: a100"),
         (("hw=4090",), "did you mean rtx4090"),
-        (("model=v2",), "allowed: auto, embedded, v1"),
+        (("model=v2",), "allowed: auto, embedded, embedded_v15, v1, v15"),
         (("generation.stepz=3",), "generation.stepz is no parameter"),
         (("+generation.stepz=3",), "generation.stepz is no parameter"),
         (("infer_stp=3",), "did you mean infer_step"),
@@ -267,7 +267,7 @@ def test_a_preset_file_in_the_guides_format_loads(cli):
 def test_help_presets_and_version(cli):
     code, out, _ = cli("--help")
     assert code == 0
-    assert "infer_step = 60" in out
+    assert "infer_step | inference_steps = 60" in out
     code, out, _ = cli("presets")
     assert code == 0
     assert "precise: High Fidelity Precise" in out

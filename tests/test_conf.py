@@ -16,6 +16,7 @@ from acestep_batch.cli import data_folder
 from acestep_batch.compose import Run
 from acestep_batch.hardware import CpuVector, Machine, TorchBuild, profile_for
 from acestep_batch.hydra_config import Composer, composer
+from acestep_batch.models import MODELS
 from acestep_batch.nvml import Driver, DriverState
 from acestep_batch.preflight import Preflight, preflight
 from acestep_batch.schema import GROUPS, PARAMETERS, SONG, Hardware
@@ -103,11 +104,12 @@ def checked(run_of: Callable[..., Run]) -> Callable[..., Preflight]:
 
 def test_the_groups_are_those_that_the_command_line_knows() -> None:
     folders = {folder.name for folder in CONF.iterdir() if folder.is_dir()}
-    assert folders == {*GROUPS, "length"}  # length follows from the model and is no choice
+    assert folders == {*GROUPS, "song"}  # song follows from the model and is no choice
     assert [path.name for path in CONF.glob("*.yaml")] == ["config.yaml"]
-    assert set(options("preset")) == PRESETS.keys()
+    assert {name for name in options("preset") if not name.startswith("v15_")} == PRESETS.keys()
     assert set(options("hw")) == {"auto", *PROFILES}
-    assert set(options("model")) == {"auto", "embedded", "v1"}
+    assert set(options("model")) == {"auto", "v15", *MODELS}
+    assert set(options("lm")) == set(PARAMETERS["lm"]["name"].choices)
 
 
 @pytest.mark.parametrize("hw", PROFILES)
@@ -125,7 +127,8 @@ def test_every_profile_composes_with_every_model_and_preset(hw: str, run_of: Cal
 def test_auto_is_decided_before_composition_and_explicit_wins(hw: str, model: str, run_of: Callable[..., Run]) -> None:
     run = run_of(f"hw={hw}", f"model={model}")
     assert run.hw.name == ("cpu" if hw == "auto" else hw)
-    assert run.model.name == (model if model != "auto" else "embedded" if run.hw.name == "cpu" else "v1")
+    decided = {"auto": "embedded" if run.hw.name == "cpu" else "v1", "v15": "v15_turbo"}
+    assert run.model.name == decided.get(model, model)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +174,8 @@ def test_without_any_choice_the_demo_runs_on_what_there_is(run_of: Callable[...,
 @pytest.mark.parametrize("path", sorted(MANIFESTS.iterdir()), ids=lambda path: path.name)
 def test_every_shipped_manifest_is_an_option_and_valid(path: Path, checked: Callable[..., Preflight]) -> None:
     assert f"path: shipped:{path.name}" in (CONF / "manifest" / f"{path.stem}.yaml").read_text(encoding="utf-8")
-    state = checked(f"manifest={path.stem}", "lint=error")
+    model = "embedded_v15" if path.stem == "latin_trap" else "embedded"
+    state = checked(f"manifest={path.stem}", "lint=error", f"model={model}")
     assert (state.problems, state.row_problems) == ([], [])
     assert state.counts["rows"] > 0
 

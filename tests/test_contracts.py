@@ -41,6 +41,7 @@ PRINTING = {
     "shown",
     "doctor",
     "download",
+    "download_v15",
     "presets",
     "reference",
     "progress",

@@ -14,8 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tiny_v15 import write_official, write_planner
 
 from acestep_batch.download import V1, Request, Source, disk_problem, fetch, fetch_vocabulary, parse, published_sizes
+from acestep_batch.download_v15 import fetch_v15, run
 from acestep_batch.engine.checkpoint import (
     CLASS_KEYS,
     LYRIC_VOCAB,
@@ -25,6 +27,10 @@ from acestep_batch.engine.checkpoint import (
     find_checkpoint,
     missing_files,
 )
+from acestep_batch.engine.v15.checkpoint_layout import REPOSITORIES
+from acestep_batch.engine.v15.planner_files import PLANNERS, planner_problems
+from acestep_batch.engine.v15.variant import Variant
+from acestep_batch.engine.v15.weights import PlannerSource, V15Source, find_planner, model_problems, planner_facts
 from acestep_batch.problems import Refused
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -47,6 +53,7 @@ class Hub:
     files: dict[str, bytes]
     asked: list[str]
     address: str = ""
+    repository: str = REPOSITORY
 
     def source(self) -> Source:
         digest = hashlib.sha256(VOCABULARY).hexdigest()
@@ -57,13 +64,13 @@ class Hub:
         blobs = {name: hashlib.sha1(content).hexdigest() for name, content in self.files.items()}
         if path == VOCABULARY_PATH:
             return 200, VOCABULARY
-        if path == f"/api/models/{REPOSITORY}/revision/main":
+        if path == f"/api/models/{self.repository}/revision/main":
             siblings = [{"rfilename": name, "size": len(self.files[name]), "blobId": blobs[name]} for name in blobs]
-            return 200, json.dumps({"id": REPOSITORY, "sha": COMMIT, "siblings": siblings}).encode()
-        if path == f"/api/models/{REPOSITORY}/tree/{COMMIT}":
+            return 200, json.dumps({"id": self.repository, "sha": COMMIT, "siblings": siblings}).encode()
+        if path == f"/api/models/{self.repository}/tree/{COMMIT}":
             tree = [{"type": "file", "path": n, "size": len(self.files[n]), "oid": blobs[n]} for n in blobs]
             return 200, json.dumps(tree).encode()
-        name = path.removeprefix(f"/{REPOSITORY}/resolve/{COMMIT}/")
+        name = path.removeprefix(f"/{self.repository}/resolve/{COMMIT}/")
         return (200, self.files[name]) if name in self.files else (404, b"{}")
 
 
@@ -235,3 +242,42 @@ def test_offline_nothing_is_attempted_and_without_network_one_line_says_so(
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "v1").exists()
+
+
+def published(folder: Path, *others: str) -> dict[str, bytes]:
+    """The files of a folder by name, and others that nobody needs."""
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return files | dict.fromkeys(others, b"raise SystemExit")
+
+
+def test_a_checkpoint_of_1_5_arrives_whole_and_without_code(hub: Hub, tmp_path: Path) -> None:
+    unwanted = ("acestep-v15-turbo/modeling.py", "vae/other.bin", "README.md", "acestep-5Hz-lm-1.7B/config.json")
+    hub.repository, hub.files = REPOSITORIES[Variant.TURBO], published(write_official(tmp_path / "made"), *unwanted)
+    said: list[str] = []
+    fetch_v15(["model=v15_turbo", f"to={tmp_path / 'here'}"], said.append, hub.address)
+    assert model_problems(tmp_path / "here", V15Source(Variant.TURBO)) == []
+    assert published(tmp_path / "here").keys() & set(unwanted) == set()
+    assert said[-1] == f"done       use it with `model=v15_turbo model.path={tmp_path / 'here'}`"
+
+
+def test_a_planner_goes_where_a_run_looks_by_itself(hub: Hub, tmp_path: Path, own_cache: Path) -> None:
+    assert find_planner(None, "0.6b", "main") is None
+    hub.repository, hub.files = PLANNERS["0.6b"].repository, published(write_planner(tmp_path / "made"), "run.py")
+    fetch_v15(["lm=0.6b"], lambda _: None, hub.address)
+    folder = find_planner(None, "0.6b", "main")
+    assert folder is not None
+    assert planner_problems(folder) == []
+    assert planner_facts(PlannerSource("0.6b", folder, "main"))["commit"] == COMMIT
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["lm=2b"], "unknown planner"),
+        (["model=v15_xl"], "unknown model"),
+        (["model=v15_sft", "lm=4b"], "two downloads"),
+    ],
+)
+def test_other_words_for_1_5_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        run(words)

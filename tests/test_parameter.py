@@ -36,6 +36,16 @@ HARD = {
     "edit_n_max": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
     "edit_n_avg": ((1, 100), (0, 101)),
     "ref_audio_strength": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
+    "bpm": ((30, 300), (29, 301)),
+    "shift": ((1e-9, 1000.0), (0.0, -1.0)),
+    "cfg_interval_start": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
+    "cfg_interval_end": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
+    "lm_temperature": ((0.0, 100.0), (-1e-9, 100.1)),
+    "lm_cfg_scale": ((0.0, 100.0), (-1e-9, 100.1)),
+    "lm_top_k": ((0, 1_000_000), (-1, 1_000_001)),
+    "lm_top_p": ((1e-9, 1.0), (0.0, math.nextafter(1.0, 2.0))),
+    "lm_repetition_penalty": ((1e-9, 100.0), (0.0, 100.1)),
+    "lm_max_duration": ((10, 600), (9, 601)),
 }
 
 

@@ -27,10 +27,10 @@ from acestep_batch.junit import junit_text
 from acestep_batch.outputs.audio_files import read_audio, write_audio
 from acestep_batch.outputs.formats import audio_format
 from acestep_batch.problems import Refused
-from acestep_batch.rerender import WeightsPlace
 from acestep_batch.song_checks import Finding
 from acestep_batch.verdicts import Report, SongVerdict
 from acestep_batch.verify import verify_again
+from acestep_batch.weights_place import WeightsPlace
 
 SHORT = (
     "hw=cpu",

@@ -73,7 +73,7 @@ class DenoisedSong:
     """One request half way: its latents, which are all that the decoder needs."""
 
     latents: np.ndarray
-    """float32, not scaled for the decoder; [8, 16, F] of v1."""
+    """float32, not scaled for the decoder; [8, 16, F] of v1, [64, F] of 1.5."""
     model_calls: int
     """Model evaluations of this song, each guided branch counted by itself."""
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -81,6 +81,8 @@ class DenoisedSong:
     synchronised."""
     notes: tuple[str, ...] = ()
     """What was done differently from what was asked, in words."""
+    planned: Mapping[str, Any] | None = None
+    """Of a song that was planned (1.5): its ``plan``, and the ``planner`` that made it, None where a record had it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,14 @@ class RenderedSong:
     """[2, N] float32, at ``sample_rate`` Hz; not clipped."""
     sample_rate: int
     frames: int
-    """Latent frames; one frame is 4096 samples at 44.1 kHz."""
+    """Latent frames; one is 4096 samples at 44.1 kHz of v1, 1920 at 48 kHz of 1.5."""
     model_calls: int
     """As in ``DenoisedSong``."""
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     """As in ``DenoisedSong``, and ``decode``."""
     notes: tuple[str, ...] = ()
+    """As in ``DenoisedSong``."""
+    planned: Mapping[str, Any] | None = None
     """As in ``DenoisedSong``."""
 
 
@@ -108,8 +112,10 @@ class Engine(Protocol):
     decodes_beside_denoising: bool
     """Whether ``decode`` may run in another thread while ``denoise`` runs, and gains by it."""
 
-    def denoise(self, requests: Sequence[SongRequest], on_step: StepCallback | None = None) -> list[DenoisedSong]:
+    def denoise(self, requests: Sequence[Any], on_step: StepCallback | None = None) -> list[DenoisedSong]:
         """Latents of requests that share a micro-batch key (``engine.load.micro_batch_key``), in the order given.
+
+        They are ``SongRequest`` for v1 and ``V15Song`` for 1.5.
 
         Raises:
             ValueError: a request that no result is defined for (``v1.refusals.crash_reason`` names it beforehand), a

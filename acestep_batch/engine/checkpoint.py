@@ -42,7 +42,6 @@ PUBLISHED_FILES = (
 )
 """What the model needs of the hub repository, relative to the checkpoint's folder."""
 
-_SNAPSHOTS = (f"models--{REPOSITORY.replace('/', '--')}", "snapshots")
 _COMMIT = re.compile("[0-9a-f]{40}")
 _MOST_LAYERS, _LARGEST_NUMBER = 1_000, 10_000_000
 """Of a component's config.json: what would take hours to build is no model."""
@@ -67,22 +66,28 @@ def find_checkpoint(path: Path | None, revision: str = "main") -> Path | None:
     """
     if path is not None:
         return path
+    return cached_snapshot(REPOSITORY, PUBLISHED_FILES, revision)
+
+
+def cached_snapshot(repository: str, names: Iterable[str], revision: str) -> Path | None:
+    """The folder of a repository's snapshot in the Hugging Face cache; None where it holds none of ``names``."""
     from huggingface_hub import try_to_load_from_cache
 
-    for name in PUBLISHED_FILES:
-        cached = try_to_load_from_cache(REPOSITORY, name, revision=revision)
+    for name in names:
+        cached = try_to_load_from_cache(repository, name, revision=revision)
         if isinstance(cached, str):
             return Path(cached).parents[len(PurePosixPath(name).parts) - 1]
     return None
 
 
-def commit_of(folder: Path) -> str | None:
-    """The commit of ``REPOSITORY`` that a checkpoint's folder holds, 40 hexadecimal digits.
+def commit_of(folder: Path, repository: str = REPOSITORY) -> str | None:
+    """The commit of a repository that a checkpoint's folder holds, 40 hexadecimal digits.
 
     The Hugging Face cache names its snapshots by it. None for any other folder, whatever its name.
     """
     folder = folder.resolve()
-    is_snapshot = folder.parts[-3:-1] == _SNAPSHOTS and _COMMIT.fullmatch(folder.name)
+    snapshots = (f"models--{repository.replace('/', '--')}", "snapshots")
+    is_snapshot = folder.parts[-3:-1] == snapshots and _COMMIT.fullmatch(folder.name)
     return folder.name if is_snapshot else None
 
 

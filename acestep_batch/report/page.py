@@ -91,7 +91,8 @@ def page_of(sources: Sequence[Source]) -> Page:
     records = [(source, record) for source in sources for record in source.records]
     asked = [record for _, record in records if "seed" in record]
     common = _shared(asked, [name for name in SONG if name not in _TEXTS])
-    differing = [name for name in SONG if name not in common and name not in _UNSHOWN]
+    told = {name for record in asked for name in record}
+    differing = [name for name in SONG if name in told and name not in common and name not in _UNSHOWN]
     swept = _swept_columns(record for _, record in records)
     rows = [Row(_settings(source, record, swept, differing), _results(record)) for source, record in records]
     columns = _columns(rows)

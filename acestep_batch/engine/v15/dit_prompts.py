@@ -12,7 +12,7 @@ LENGTH_IF_NOT_GIVEN = "30 seconds"
 _CAPTION_IN_PROMPT = re.compile(r"# Caption\n(.*?)\n\n# Metas", re.DOTALL)
 
 
-def meta_text(bpm: int | str | None, timesignature: str, keyscale: str, duration_s: float | None) -> str:
+def meta_text(bpm: float | str | None, timesignature: str, keyscale: str, duration_s: float | None) -> str:
     """The list of metadata; a value that is missing, or no tempo at all, reads ``N/A``, a missing length 30 seconds."""
     seconds = LENGTH_IF_NOT_GIVEN if duration_s is None else f"{whole_seconds(duration_s)} seconds"
     return (

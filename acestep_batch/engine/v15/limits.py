@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
+from acestep_batch.engine.v15.constants import CODEBOOK_SIZE, TRACK_NAMES
 from acestep_batch.engine.v15.request import FRAMES_PER_SECOND, V15Request, latent_frames
-from acestep_batch.engine.v15.tasks import TASKS, TRACK_NAMES, instructed_task, tasks_of
+from acestep_batch.engine.v15.tasks import TASKS, instructed_task, tasks_of
 from acestep_batch.engine.v15.timesteps import (
     TURBO_MOST_TIMESTEPS,
     TURBO_STEPS,
@@ -20,8 +21,6 @@ from acestep_batch.engine.v15.timesteps import (
 )
 from acestep_batch.engine.v15.variant import Variant
 
-CODES = 64_000
-"""Audio codes are 0 to 63,999."""
 INFER_METHODS = ("ode", "sde")
 
 
@@ -90,9 +89,9 @@ def _source_errors(request: V15Request) -> Iterator[str]:
     if codes is not None:
         if not codes:
             yield "audio_codes is empty"
-        wrong = [code for code in codes if not 0 <= code < CODES]
+        wrong = [code for code in codes if not 0 <= code < CODEBOOK_SIZE]
         if wrong:
-            yield f"audio_codes: {wrong[0]} is not in 0 to {CODES - 1}"
+            yield f"audio_codes: {wrong[0]} is not in 0 to {CODEBOOK_SIZE - 1}"
         if request.src_audio is not None:
             yield "audio_codes and src_audio exclude each other: with both, the source would go unheard"
     elif request.task == "cover" and request.src_audio is None and request.reference_audio is None:

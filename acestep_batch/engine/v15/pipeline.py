@@ -197,6 +197,22 @@ class V15Engine:
             self._offloading = False
             self._parts.to(self._device)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self._device
+
+    @contextmanager
+    def parked(self) -> Iterator[None]:
+        """Within it, all components lie in host memory and leave the device to others; nothing can be rendered."""
+        try:
+            self._parts.to("cpu")
+            self._return_memory()
+            yield
+        finally:
+            if not self._offloading:
+                self._parts.to(self._device)
+
     @contextmanager
     def in_float32(self) -> Iterator[None]:
         """Within it, everything is computed in float32; afterwards in each component's own type again.

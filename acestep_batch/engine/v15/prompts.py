@@ -1,29 +1,25 @@
-"""The two texts that the transformer's conditions are made of: the prompt with its metadata, and the lyrics; no torch.
-
-The formats are the reference implementation's (ace-step/ACE-Step-1.5 at f30aee4).
-"""
+"""The two texts of one song for the transformer's conditions, by the formats of ``dit_prompts``; no torch."""
 
 from __future__ import annotations
 
+from acestep_batch.engine.v15.constants import COMPLETE, EXTRACT, LEGO, task_instruction
+from acestep_batch.engine.v15.dit_prompts import lyrics_prompt, meta_text, text_prompt
 from acestep_batch.engine.v15.request import V15Request
-from acestep_batch.engine.v15.tasks import instructed_task, instruction
+from acestep_batch.engine.v15.tasks import instructed_task
 
 
 def prompt_text(request: V15Request, task: str) -> str:
     """The prompt of a song under the instruction of ``task``; what is unknown is ``N/A``."""
-    tracks = {"extract": (request.track_name,), "lego": (request.track_name,)}.get(task, request.complete_track_classes)
-    asked = instruction(task, tuple(filter(None, tracks)) if task in {"extract", "lego", "complete"} else ())
-    bpm = request.bpm if request.bpm is not None and request.bpm > 0 else "N/A"
-    return (
-        f"# Instruction\n{asked}\n\n# Caption\n{request.caption}\n\n# Metas\n- bpm: {bpm}\n"
-        f"- timesignature: {request.timesignature.strip() or 'N/A'}\n- keyscale: {request.keyscale.strip() or 'N/A'}\n"
-        f"- duration: {int(request.prompt_duration_s)} seconds\n<|endoftext|>\n"
-    )
+    tracks = {EXTRACT: (request.track_name,), LEGO: (request.track_name,), COMPLETE: request.complete_track_classes}
+    instruction = task_instruction(task, tuple(filter(None, tracks.get(task, ()))))
+    bpm = request.bpm if request.bpm is not None and request.bpm > 0 else None
+    metas = meta_text(bpm, request.timesignature, request.keyscale, request.prompt_duration_s)
+    return text_prompt(instruction, request.caption, metas)
 
 
 def lyric_text(request: V15Request) -> str:
     """The lyrics under their language."""
-    return f"# Languages\n{request.vocal_language}\n\n# Lyric\n{request.sung_lyrics}<|endoftext|>"
+    return lyrics_prompt(request.sung_lyrics, request.vocal_language)
 
 
 def task_of_prompt(request: V15Request) -> str:

@@ -15,12 +15,11 @@ import pytest
 import torch
 from diffusion_support import engine, latents, song, tone
 from safetensors.torch import load_file, save_file
+from tiny_v15 import MODEL, write_official, write_text_encoder_and_vae
 from torch import Tensor
 
-from acestep_batch.engine.embedded_text import text_tokenizer_path
 from acestep_batch.engine.v15.checkpoint_layout import (
     OFFICIAL_FOLDERS,
-    OFFICIAL_TEXT_ENCODER,
     SILENCE_FILE,
     describe_layout,
     find_layout,
@@ -34,33 +33,7 @@ from acestep_batch.engine.v15.silence_latent import read_silence_latent
 from acestep_batch.engine.v15.variant import Variant
 from acestep_batch.problems import Refused
 
-MODEL = "model.safetensors"
-OFFICIAL_NAMES = (
-    (".to_q.", ".q_proj."),
-    (".to_k.", ".k_proj."),
-    (".to_v.", ".v_proj."),
-    (".to_out.0.", ".o_proj."),
-    (".norm_q.", ".q_norm."),
-    (".norm_k.", ".k_norm."),
-    ("decoder.proj_in_conv.", "decoder.proj_in.1."),
-    ("decoder.proj_out_conv.", "decoder.proj_out.1."),
-)
-"""diffusers' names to the official ones: the other way round than the key map."""
 COVER = song(task="cover", src_audio=tone(0.4), audio_cover_strength=0.5)
-
-
-def write_text_encoder_and_vae(text_encoder: Path, tokenizer: Path, vae: Path, prefix: str = "") -> None:
-    parts = engine()._parts
-    text_encoder.mkdir(parents=True)
-    tokenizer.mkdir(parents=True, exist_ok=True)
-    weights = {f"{prefix}{name}": value for name, value in parts.text_encoder.model.state_dict().items()}
-    if prefix:
-        weights["lm_head.weight"] = torch.zeros(3, 3)
-    save_file(weights, text_encoder / MODEL)
-    config = parts.text_encoder.model.config.to_dict()
-    (text_encoder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    shutil.copy(text_tokenizer_path(), tokenizer / "tokenizer.json")
-    parts.vae.save_pretrained(vae)
 
 
 @pytest.fixture(scope="module")
@@ -79,45 +52,7 @@ def diffusers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def official_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As the model's authors publish it."""
-    folder, parts = tmp_path_factory.mktemp("official"), engine()._parts
-    text_encoder = folder / OFFICIAL_TEXT_ENCODER
-    write_text_encoder_and_vae(text_encoder, text_encoder, folder / "vae", prefix="model.")
-    write_model(folder / OFFICIAL_FOLDERS[Variant.TURBO], official_weights(parts), official_config(parts))
-    return folder
-
-
-def official_weights(parts: Any) -> dict[str, Tensor]:
-    prefixes = {
-        "decoder": parts.transformer,
-        "encoder": parts.condition_encoder,
-        "tokenizer": parts.audio_tokenizer,
-        "detokenizer": parts.detokenizer,
-    }
-    weights = {
-        f"{prefix}.{name}": value for prefix, part in prefixes.items() for name, value in part.state_dict().items()
-    }
-    weights["null_condition_emb"] = weights.pop("encoder.null_condition_emb")
-    renamed = {}
-    for name, value in weights.items():
-        for ours, theirs in OFFICIAL_NAMES:
-            name = name.replace(ours, theirs)
-        renamed[name] = value
-    return renamed
-
-
-def official_config(parts: Any) -> dict[str, Any]:
-    config: dict[str, Any] = {"architectures": ["Other"], "auto_map": {"AutoModel": "evil.Model"}, "timestep_mu": -0.4}
-    for part in (parts.audio_tokenizer, parts.condition_encoder, parts.transformer):
-        config |= {name: value for name, value in part.config.items() if not name.startswith("_")}
-    return config
-
-
-def write_model(folder: Path, weights: dict[str, Tensor], config: dict[str, Any]) -> None:
-    folder.mkdir(parents=True)
-    silence = weights.pop("encoder.silence_latent")
-    torch.save(silence.transpose(1, 2).contiguous(), folder / SILENCE_FILE)
-    save_file({name: value.contiguous() for name, value in weights.items()}, folder / MODEL)
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return write_official(tmp_path_factory.mktemp("official"))
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ from diffusion_support import song, tone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acestep_batch.engine.v15.constants import task_instruction
 from acestep_batch.engine.v15.dtypes import DTYPES, dtype_name
 from acestep_batch.engine.v15.limits import errors, notes
 from acestep_batch.engine.v15.request import Waveform, latent_frames
-from acestep_batch.engine.v15.tasks import TASKS, instruction, tasks_of
+from acestep_batch.engine.v15.tasks import TASKS, tasks_of
 from acestep_batch.engine.v15.variant import Variant
 
 SOURCE = tone(2.0)
@@ -105,8 +106,8 @@ def test_extract_lego_and_complete_need_a_base_checkpoint() -> None:
 
 
 def test_tracks_stand_in_capitals() -> None:
-    assert instruction("complete", ("drums", "bass")) == "Complete the input track with DRUMS | BASS:"
-    assert instruction("lego") == "Generate the track based on the audio context:"
+    assert task_instruction("complete", ("drums", "bass")) == "Complete the input track with DRUMS | BASS:"
+    assert task_instruction("lego") == "Generate the track based on the audio context:"
 
 
 @given(frames=st.integers(1, 15_000))
