@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -15,7 +14,7 @@ from acestep_batch.outputs.formats import FORMAT_NAMES
 from acestep_batch.outputs.names import safe_name
 from acestep_batch.outputs.output_path import OutputTarget
 from acestep_batch.outputs.plain_files import read_plain_file
-from acestep_batch.outputs.records import json_text
+from acestep_batch.outputs.records import json_text, parse_json_text
 from acestep_batch.parameter import shown
 from acestep_batch.plan import Song
 from acestep_batch.problems import one_line, refuse
@@ -96,7 +95,7 @@ def read_plan(folder: Path) -> list[PlannedSong]:
     try:
         lines = read_plain_file(file).decode("utf-8").split("\n")  # and not at every line end that Unicode knows
         may_leave = _may_leave(folder)
-        plan = [_planned(json.loads(line), folder, may_leave) for line in lines if line]
+        plan = [_planned(parse_json_text(line), folder, may_leave) for line in lines if line]
         _check_ids(plan)
         return plan
     except FileNotFoundError:

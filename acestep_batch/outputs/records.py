@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,25 @@ def json_text(value: object, *, indent: int | None = None) -> str:
     separators = (",", ":") if indent is None else (",", ": ")
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def parse_json_text(text: str) -> Any:
+    """What `json_text` wrote; any value of it can be written again.
+
+    Raises:
+        ValueError: the text is no JSON, or holds a number that JSON does not have (NaN, or 1e999, which is infinite).
+    """
+    return _STANDARD.decode(text)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is no number of JSON")
+    return value
+
+
+_STANDARD = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def write_json(path: Path, value: object, *, replace: bool = False) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
@@ -373,6 +374,25 @@ def test_a_checkpoint_is_read_and_a_broken_one_refused(checkpoint: Path, tmp_pat
         (tmp_path / "music_vocoder" / "config.json").write_text(broken)
         with pytest.raises(Refused, match="cannot be read"):
             read_sizes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("component", "name", "value"),
+    [
+        ("music_dcae_f8c8", "encoder_layers_per_block", [1]),
+        ("music_dcae_f8c8", "decoder_block_types", []),
+        ("music_vocoder", "depths", [1, 1, 1, 1, 1, 1]),
+        ("music_vocoder", "resblock_dilation_sizes", []),
+    ],
+)
+def test_lists_that_differ_in_length_are_refused(
+    checkpoint: Path, tmp_path: Path, component: str, name: str, value: list[object]
+) -> None:
+    shutil.copytree(checkpoint, tmp_path / "changed")
+    file = tmp_path / "changed" / component / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), name: value}))
+    with pytest.raises(Refused, match=rf"{component}/config.json: .*{name} has {len(value)}.*one entry per level"):
+        read_sizes(tmp_path / "changed")
 
 
 def test_the_tables_of_the_performance_page_are_what_the_benchmark_prints() -> None:

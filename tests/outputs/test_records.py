@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acestep_batch.outputs.records import append_jsonl, json_text, write_json
+from acestep_batch.outputs.records import append_jsonl, json_text, parse_json_text, write_json
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -24,7 +24,8 @@ JSON_VALUES = st.recursive(
 
 @given(JSON_VALUES, st.sampled_from([None, 2]))
 def test_any_value_comes_back_from_utf8(value: object, indent: int | None) -> None:
-    assert json.loads(json_text(value, indent=indent).encode("utf-8")) == value
+    text = json_text(value, indent=indent)
+    assert json.loads(text.encode("utf-8")) == value == parse_json_text(text)
 
 
 def test_order_and_unicode_stay_readable() -> None:
@@ -37,6 +38,12 @@ def test_what_json_lacks_is_an_error(number: float) -> None:
         json_text({"x": [number]})
     with pytest.raises(TypeError):
         json_text({"x": Path("x")})
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+def test_what_json_lacks_is_not_read_either(number: str) -> None:
+    with pytest.raises(ValueError, match=f"^{number} is no number of JSON"):
+        parse_json_text(f'{{"x": [{number}]}}')
 
 
 def test_a_sidecar_comes_back_and_is_not_overwritten(tmp_path: Path) -> None:

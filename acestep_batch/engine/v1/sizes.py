@@ -172,6 +172,14 @@ _FOLDERS: Mapping[type[Any], str] = {
     VocoderSizes: "music_vocoder",
 }
 COMPONENTS = tuple(_FOLDERS.values())
+_PER_LEVEL = (
+    ("decoder_block_types", "decoder_block_out_channels", "decoder_layers_per_block", "decoder_qkv_multiscales"),
+    ("encoder_block_types", "encoder_block_out_channels", "encoder_layers_per_block", "encoder_qkv_multiscales"),
+    ("depths", "dims"),
+    ("upsample_rates", "upsample_kernel_sizes"),
+    ("resblock_kernel_sizes", "resblock_dilation_sizes"),
+)
+"""Lists that say one thing of each level of the same stack."""
 _LARGEST = 2**31
 
 
@@ -185,11 +193,21 @@ def read_sizes(checkpoint_folder: Path) -> ModelSizes:
         found = ModelSizes.from_configs(*configs)
         if found.transformer.hidden < 1:
             raise ValueError(f"ace_step_transformer/config.json: mlp_ratio is {found.transformer.mlp_ratio}")
-        if found.vocoder.head_reach < 1:  # or its lists differ in length
+        for component in (found.autoencoder, found.vocoder):
+            _check_levels(component)
+        if found.vocoder.head_reach < 1:
             raise ValueError("music_vocoder/config.json: its kernels reach nowhere")
         return found
     except (OSError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise refuse(str(checkpoint_folder), f"a config.json cannot be read: {error}", "download it again") from error
+
+
+def _check_levels(component: AutoencoderSizes | VocoderSizes) -> None:
+    for names in _PER_LEVEL:
+        lengths = {name: len(getattr(component, name)) for name in names if hasattr(component, name)}
+        if lengths and (len(set(lengths.values())) > 1 or 0 in lengths.values()):
+            said = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise ValueError(f"{_FOLDERS[type(component)]}/config.json: {said}; each needs one entry per level")
 
 
 def _known(component: type[Any], config: Mapping[str, Any]) -> dict[str, Any]:
