@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from acestep_batch.problems import Problem
 
 if TYPE_CHECKING:
-    from acestep_batch.execute import RunResult
     from acestep_batch.preflight import Preflight
     from acestep_batch.replan import Work
+    from acestep_batch.run_result import RunResult
 
 
 def result_json(

@@ -16,7 +16,6 @@ from typing import Any
 
 import yaml
 
-from acestep_batch.execute import run_records, sweep_records
 from acestep_batch.ledger import SEAL, latest, ledger_files, read_ledger
 from acestep_batch.loudness_copies import LoudnessCopy
 from acestep_batch.measurements import key_in, measurement_files, read_measurements
@@ -28,6 +27,7 @@ from acestep_batch.problems import Refused, one_line, refuse
 from acestep_batch.report.listings import METADATA
 from acestep_batch.run_folder import RUN_FILE, key_of
 from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
+from acestep_batch.run_records import run_records, sweep_records
 from acestep_batch.seals import broken_seals, read_sealed, record_sha256
 from acestep_batch.song_checks import BROKEN, CHANGED, RESUME, CheckedSong, Finding, check_song, unreadable
 from acestep_batch.summary import SUMMARY, stale_summaries

@@ -133,7 +133,8 @@ def _run(arguments: Sequence[str]) -> int:
         return OK
     from acestep_batch.config_files import check_config_folder
     from acestep_batch.hardware import detect, profile_for
-    from acestep_batch.hydra_config import composer, show
+    from acestep_batch.hydra_compose import show
+    from acestep_batch.hydra_config import composer
 
     machine = detect()
     asked = [re.fullmatch(r"(?:generation\.)?device_id=(\d+)", word) for word in flags.overrides]

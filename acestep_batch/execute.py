@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from acestep_batch.batches import engine_key
 from acestep_batch.environment import keep_environment
 from acestep_batch.interrupts import Interrupts
-from acestep_batch.ledger import append_record, latest, read_ledger
+from acestep_batch.ledger import append_record
 from acestep_batch.levels import steps
 from acestep_batch.lock import run_lock
 from acestep_batch.loudness_copies import is_whole
 from acestep_batch.measurements import (
-    Joined,
     drop_damaged,
-    joined,
-    judged_records,
     measurement_files,
     measurements_name,
     read_measurements,
 )
 from acestep_batch.measuring import Measuring, measuring
 from acestep_batch.plan import Song
-from acestep_batch.preflight import CELLS, Preflight
+from acestep_batch.preflight import Preflight
 from acestep_batch.problems import Problem
 from acestep_batch.record import WITHDRAWN, Outcome, failed_row, ledger_line, withdrawn_row
-from acestep_batch.run_folder import read_run_file
-from acestep_batch.run_plan import PLAN, PlannedSong, batches_of, read_plan
+from acestep_batch.run_log import log, log_file
+from acestep_batch.run_plan import PlannedSong, batches_of
+from acestep_batch.run_records import run_records
+from acestep_batch.run_result import RunResult
 from acestep_batch.run_work import Opened, open_work
 from acestep_batch.runner import EngineLoader, Job, RenderBatch, Watcher, render
 from acestep_batch.saved_latents import has_latents
@@ -39,51 +36,6 @@ from acestep_batch.shard import Shard
 from acestep_batch.song_files import share_song
 from acestep_batch.source_files import SourceFiles
 from acestep_batch.summary import SummaryFiles
-
-log = logging.getLogger("acestep_batch")
-
-MOST_KEPT = 100
-"""Records of each kind that are kept in memory, to be shown at the end; all of them are on the disk."""
-
-
-@dataclass(slots=True)
-class RunResult:
-    """How a run ended, and what this process made."""
-
-    folder: Path
-    songs: int = 0
-    """Songs that were this process's to make; those that were not tried have no record."""
-    done_before: int = 0
-    """Songs of the run that needed nothing."""
-    records: list[Mapping[str, Any]] = field(default_factory=list)
-    """In the order in which songs finished: the first MOST_KEPT that were made, and the first that failed."""
-    made: int = 0
-    failed: int = 0
-    """Songs that failed and rows that were skipped."""
-    skipped: int = 0
-    """Rows that were."""
-    exit_code: int | None = None
-    """Why it ended early: the exit code of an interrupt."""
-    set_aside: int = 0
-    """Files that gave way and lie in superseded/ now."""
-    broken_off: Problem | None = None
-    """Why it ended early: a file of the run's own that could not be written."""
-    stale_summary: str = ""
-    """Why the summary, or the sweep's, does not hold all records."""
-
-    @property
-    def not_tried(self) -> int:
-        """Songs that the end of the run came before."""
-        return self.songs - self.made - (self.failed - self.skipped)
-
-    def count(self, record: Mapping[str, Any]) -> None:
-        """Take in what became of a song or a row."""
-        is_made = record["status"] == "ok"
-        self.made += is_made
-        self.failed += not is_made
-        self.skipped += "seed" not in record
-        if (self.made if is_made else self.failed) <= MOST_KEPT:
-            self.records.append(record)
 
 
 def execute(
@@ -108,7 +60,7 @@ def execute(
         Refused: another process is at work there, weights do not load, or names do not fit.
         OSError: the run's own files cannot be written.
     """
-    with run_lock(folder, shard), _log_file(folder / f"run{'' if shard is None else f'-{shard.index}'}.log"):
+    with run_lock(folder, shard), log_file(folder / f"run{'' if shard is None else f'-{shard.index}'}.log"):
         opened = open_work(checked, folder, shard)
         result = RunResult(folder, len(opened.mine), opened.work.finished, set_aside=len(opened.set_aside))
         summary = SummaryFiles(folder, lambda compare: run_records(folder, opened.work.plan, compare=compare))
@@ -269,48 +221,6 @@ def _job(checked: Preflight, opened: Opened, folder: Path, sources: SourceFiles)
     )
 
 
-def run_records(folder: Path, plan: Sequence[PlannedSong], *, compare: bool = True) -> list[Mapping[str, Any]]:
-    """What counts of a run: the planned songs' records in their order, then rows that were skipped, and what was
-    measured of each (``measurements.judged_records``, as is ``compare``)."""
-    return judged_records(_joined(folder, plan, fingerprints=compare), compare=compare)
-
-
-def _joined(folder: Path, plan: Sequence[PlannedSong], *, fingerprints: bool) -> list[Joined]:
-    records = latest(read_ledger(folder).records)
-    found: list[Mapping[str, Any]] = []
-    for each in plan:
-        record = records.pop(each.song.song_id, None)
-        if record is not None and record.get("identity") == each.identity:
-            found.append({**record, "index": each.song.index, "same_as": each.same_as})
-    found += (each for each in records.values() if each.get("identity") is None and WITHDRAWN not in each)
-    return joined(found, read_measurements(folder, fingerprints=fingerprints).lines)
-
-
-def sweep_records(folder: Path, *, compare: bool = True) -> list[Mapping[str, Any]]:
-    """What counts of a sweep: the records of all its cells, each with its cell, its swept values, and paths from the
-    sweep's folder; and what was measured, compared over all cells."""
-    found: list[Joined] = []
-    for cell in sorted((folder / CELLS).iterdir()):
-        own = read_run_file(cell) if cell.is_dir() else None
-        if own is None or not (cell / PLAN).exists():
-            continue
-        swept = {"cell": cell.name, **{f"sweep.{key}": value for key, value in own.get("swept", {}).items()}}
-        for song in _joined(cell, read_plan(cell), fingerprints=compare):
-            record = song.record
-            files = [
-                name if Path(name).is_absolute() else (CELLS + "/" + cell.name + "/" + name)
-                for name in record.get("files", ())
-            ]
-            shown = {**swept, **record, **({"files": files} if "files" in record else {})}
-            found.append(Joined(shown, song.line))
-    return [
-        {**record, "loudness_copy": f"{CELLS}/{record['cell']}/{copy}"}
-        if (copy := record.get("loudness_copy"))
-        else record
-        for record in judged_records(found, compare=compare)
-    ]
-
-
 def _log_preflight(checked: Preflight) -> None:
     for note in (*checked.target.warnings, *checked.notes):
         log.info("%s", note)
@@ -318,30 +228,3 @@ def _log_preflight(checked: Preflight) -> None:
         log.warning(
             "%s [%s%s]", advice, ", ".join(places[:5]), f" and {len(places) - 5} more" if len(places) > 5 else ""
         )
-
-
-class _RunLog(logging.FileHandler):
-    """The run's log; where it cannot be written, such as on a full disk, the run goes on without it."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Let the line go."""
-
-    def close(self) -> None:
-        with suppress(OSError):
-            super().close()
-
-
-@contextmanager
-def _log_file(path: Path) -> Iterator[None]:
-    """Everything the product logs goes to a file of the run as well."""
-    handler = _RunLog(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    before = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
-        log.removeHandler(handler)
-        handler.close()

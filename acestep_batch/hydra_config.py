@@ -1,41 +1,32 @@
 """Hydra's side of the command line: overrides checked, sweeps expanded, layers composed into plain data.
 
-Only this module and hydra_overrides import Hydra or OmegaConf; nothing of theirs leaves them.
+Only this module, hydra_compose and hydra_overrides import Hydra or OmegaConf; nothing of theirs leaves them.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import hydra
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from omegaconf.resolvers import oc
-from yaml import YAMLError
+from omegaconf import DictConfig
 
 from acestep_batch.config_files import check_config_folder
-from acestep_batch.hydra_overrides import PRESET_FILE, canonical, check_overrides, first_line
+from acestep_batch.hydra_compose import compose_config, plain_config, store_schema
+from acestep_batch.hydra_overrides import PRESET_FILE, canonical, check_overrides
 from acestep_batch.parameter import did_you_mean
 from acestep_batch.problems import Problem, Refused, refuse
-from acestep_batch.schema import GROUPS, PARAMETERS, SECTIONS, SONG_NAMES, TEXT_FILES
+from acestep_batch.schema import GROUPS, SONG_NAMES
 
 MOST_CELLS = 10_000
 """Of a sweep: each takes a tenth of a second to check, and a folder."""
-
-_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +45,7 @@ class Layers:
     """Song parameters (and text files) given on the command line."""
     overrides: tuple[str, ...]
     swept: Mapping[str, str]
-    """Values of this cell for the swept keys, the same however they were typed; empty outside a sweep."""
+    """This cell's values for the swept keys, as typed; empty outside a sweep."""
     own: frozenset[str]
     """Song parameters that a preset or profile of the user's own sets; the shipped ones' do not count."""
     shipped_presets: frozenset[str]
@@ -77,7 +68,7 @@ def composer(config_dir: Path, extra_dir: str | None, config_name: str) -> Itera
         check_config_folder(Path(extra_dir), config_dir / "config.yaml")
     if extra_dir is not None and (taken := _taken_names(config_dir, Path(extra_dir))):
         raise Refused(taken)
-    ConfigStore.instance().store(name="schema", node=_schema_node(), provider="acestep_batch")
+    store_schema()
     with initialize_config_dir(str(config_dir.resolve()), job_name="acestep_batch", version_base="1.3"):
         loader = cast(ConfigLoaderImpl, GlobalHydra.instance().config_loader())
         if extra_dir is not None:
@@ -97,21 +88,6 @@ def _taken_names(shipped: Path, own: Path) -> list[Problem]:
         for file in sorted((own / group).glob("*.yaml"))
         if (shipped / group / file.name).is_file()
     ]
-
-
-def _schema_node() -> dict[str, Any]:
-    """The schema's defaults as the lowest layer of the configuration."""
-    node: dict[str, Any] = {
-        section: {name: _plain(parameter.default) for name, parameter in PARAMETERS[section].items()}
-        for section in SECTIONS
-    }
-    node["generation"] |= dict.fromkeys(TEXT_FILES)
-    node |= {name: parameter.default for name, parameter in PARAMETERS[""].items()}
-    return node | {PRESET_FILE: None}
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +160,7 @@ class Composer:
         if problems:
             raise Refused(problems)
         decided = self._decide_auto(overrides, auto_hw)
-        _container(self._compose(self.config_name, decided))  # what cannot be resolved is refused here, in our form
+        plain_config(self._compose(self.config_name, decided))  # what cannot be resolved is refused here, in our form
         return list(decided)
 
     def _decide_auto(self, overrides: Sequence[str], auto_hw: str) -> tuple[str, ...]:
@@ -197,7 +173,7 @@ class Composer:
         if hw == "auto":
             hw = auto_hw
         if model == "auto":
-            profile = _container(self._compose(f"hw/{hw}")).get("hw", {})
+            profile = plain_config(self._compose(f"hw/{hw}")).get("hw", {})
             model = "embedded" if profile.get("device", "cpu") == "cpu" else "v1"
         model = "v15_turbo" if model == "v15" else model
         kept = [each for each in overrides if each not in ("hw=auto", "model=auto", "model=v15")]
@@ -212,7 +188,7 @@ class Composer:
         """Compose once for each distinct request: the cells of a sweep share most of theirs."""
         key = (config_name, str(with_hydra), *overrides)
         if key not in self._composed:
-            self._composed[key] = _compose(config_name, overrides, with_hydra)
+            self._composed[key] = compose_config(config_name, overrides, with_hydra)
         return self._composed[key]
 
     def _layers(self, overrides: Sequence[str], swept: Mapping[str, str], auto_hw: str) -> Layers:
@@ -221,7 +197,7 @@ class Composer:
         names = [
             each.split("=", 1)[0].removeprefix("generation.") for each in decided if each.startswith("generation.")
         ]
-        config = _container(_compose(self.config_name, decided, with_hydra=False))
+        config = plain_config(compose_config(self.config_name, decided))
         presets = _preset_names(decided)
         shipped = frozenset(file.stem for file in (self.shipped / "preset").glob("*.yaml"))
         merged: dict[str, Any] = {}
@@ -231,16 +207,16 @@ class Composer:
             own.update(() if preset in shipped else self.load_preset(preset))
         hw = self._choices(decided)["hw"]
         if not (self.shipped / "hw" / f"{hw}.yaml").is_file():
-            own.update(_container(self._compose(f"hw/{hw}")).get("generation", {}))
+            own.update(plain_config(self._compose(f"hw/{hw}")).get("generation", {}))
         return Layers(
             config=config,
-            base=_container(self._compose(self.config_name, below))["generation"],
+            base=plain_config(self._compose(self.config_name, below))["generation"],
             presets=presets,
             preset=merged,
             preset_file=config[PRESET_FILE],
             command_line={name: config["generation"][name] for name in names},
             overrides=tuple(overrides),
-            swept={_swept_name(key): _swept_value(config, key, given) for key, given in swept.items()},
+            swept={_swept_name(key): given for key, given in swept.items()},
             own=frozenset(own),
             shipped_presets=shipped,
             load_preset=self.load_preset,
@@ -259,7 +235,7 @@ class Composer:
                 f"there is no such preset{did_you_mean(name, options)}",
                 f"allowed: {', '.join(options)}",
             )
-        generation: dict[str, Any] = _container(self._compose(f"preset/{name}")).get("generation", {})
+        generation: dict[str, Any] = plain_config(self._compose(f"preset/{name}")).get("generation", {})
         return generation
 
     def options(self, group: str) -> list[str]:
@@ -273,71 +249,8 @@ def _swept_name(key: str) -> str:
     return next((alias for alias, full in SONG_NAMES.items() if full == name and alias != name), name)
 
 
-def _swept_value(config: Mapping[str, Any], key: str, given: str) -> str:
-    """A cell's value of a key as text: the composed one, for the words of the command line have quotes."""
-    section, _, name = key.rpartition(".")
-    values = config if not section else config.get(section)
-    value = values.get(name) if isinstance(values, Mapping) else None
-    if value is None or isinstance(value, Mapping):  # a group, or null
-        return given
-    if isinstance(value, float):
-        return f"{value:g}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 def _preset_names(overrides: Sequence[str]) -> tuple[str, ...]:
     texts = [each.split("=", 1)[1] for each in overrides if each.startswith("+preset=")]
     return tuple(
         name.strip() for text in texts for name in text.strip("[]").split(",") if name.strip() not in ("", "null")
     )
-
-
-def _compose(config_name: str, overrides: Sequence[str], with_hydra: bool) -> DictConfig:
-    try:
-        return compose(config_name, list(overrides), return_hydra_config=with_hydra)
-    except _ERRORS as error:
-        raise refuse("configuration", first_line(error), "see `python -m acestep_batch --help`") from None
-
-
-def _container(config: DictConfig) -> dict[str, Any]:
-    try:
-        with _no_environment():
-            song = config.get("generation")
-            if OmegaConf.is_config(song):
-                OmegaConf.to_container(song, resolve=True)
-        container = OmegaConf.to_container(config, resolve=True)
-    except _ERRORS as error:
-        raise refuse("configuration", first_line(error), "write \\${ for a literal ${") from None
-    if not isinstance(container, dict):
-        raise refuse("configuration", "is not a mapping")
-    return {str(key): value for key, value in container.items()}
-
-
-@contextmanager
-def _no_environment() -> Iterator[None]:
-    """``${oc.env:NAME}`` is refused in here: records and tags hold a song's texts, and are passed on."""
-
-    def env(*_: object) -> str:
-        raise ValueError("a song's parameters cannot hold environment variables; records and tags would tell them")
-
-    OmegaConf.register_new_resolver("oc.env", env, replace=True)
-    try:
-        yield
-    finally:
-        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
-
-
-def show(config_dir: Path, arguments: Sequence[str]) -> None:
-    """Let Hydra answer its own flags (``--cfg``, ``--info``, ``--hydra-help``, ``--shell-completion``)."""
-    ConfigStore.instance().store(name="schema", node=_schema_node(), provider="acestep_batch")
-    typed, sys.argv = sys.argv, [sys.argv[0], *arguments]
-    try:
-        hydra.main(config_path=str(config_dir.resolve()), config_name="config", version_base="1.3")(_nothing)()
-    except (*_ERRORS, ValueError) as error:
-        raise refuse(" ".join(arguments), first_line(error), "see `python -m acestep_batch --help`") from None
-    finally:
-        sys.argv = typed
-
-
-def _nothing(config: DictConfig) -> None:
-    """What Hydra would run; its flags never get there."""

@@ -18,6 +18,7 @@ PRESET_FILE = "preset_file"
 _LONGEST = 100_000
 _WHOLE_COMMAND = frozenset({"dry_run", "resume", "shard", "output.root", "output.name"})
 _TEXT_KEYS = frozenset(f"generation.{name}" for name in ("prompt", "lyrics"))
+_TAG = re.compile(r"=(\[[\w -]+\])")
 _OVERRIDE = re.compile(r"^(?P<sign>\+{0,2}|~)(?P<key>[^=]+?)(?P<rest>=.*)?$", re.DOTALL)
 
 QUOTING = (
@@ -28,14 +29,20 @@ QUOTING = (
 
 
 def canonical(override: str) -> str:
-    """An override in full: ``seed=1`` becomes ``generation.actual_seeds=1``, ``preset=x`` becomes ``+preset=x``."""
+    """An override in full: ``seed=1`` becomes ``generation.actual_seeds=1``, ``preset=x`` becomes ``+preset=x``.
+
+    A text that is one tag, as ``lyrics=[inst]``, would be a list to Hydra, and is quoted.
+    """
     match = _OVERRIDE.match(override)
     if match is None:
         return override
     sign, key, rest = match["sign"], match["key"], match["rest"] or ""
     section, _, name = key.rpartition(".")
     if section in ("", "generation") and (name in SONG_NAMES or name in TEXT_FILES):
-        return f"generation.{SONG_NAMES.get(name, name)}{rest}" if sign != "~" else override
+        full = f"generation.{SONG_NAMES.get(name, name)}"
+        if full in _TEXT_KEYS and (tag := _TAG.fullmatch(rest)):
+            rest = f"='{tag[1]}'"
+        return f"{full}{rest}" if sign != "~" else override
     if key == "preset" and sign == "":
         return f"+preset{rest}"
     known = key in (*GROUPS, PRESET_FILE) or (section in PARAMETERS and name in PARAMETERS[section])

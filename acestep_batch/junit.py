@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from xml.etree import ElementTree
 
-from acestep_batch.verdicts import Report, State
+from acestep_batch.verdicts import FAILURES, Report, State
 
 
 def junit_text(report: Report) -> str:
@@ -16,7 +16,7 @@ def junit_text(report: Report) -> str:
         "testsuite",
         name=_plain(str(report.folder)),
         tests=str(len(report.songs) + 1),
-        failures=str(states[State.DIFFERS] + states[State.DAMAGED] + bool(report.findings)),
+        failures=str(sum(states[each] for each in FAILURES) + bool(report.findings)),
         errors=str(states[State.UNCHECKED]),
         skipped=str(states[State.FAILED]),
         time=f"{sum(song.seconds for song in report.songs):.3f}",
@@ -32,7 +32,7 @@ def junit_text(report: Report) -> str:
         case = ElementTree.SubElement(
             suite, "testcase", classname=_plain(place), name=_plain(song.song_id), time=f"{song.seconds:.3f}"
         )
-        kind = {State.DIFFERS: "failure", State.DAMAGED: "failure", State.UNCHECKED: "error"}.get(song.state)
+        kind = "failure" if song.state in FAILURES else "error" if song.state is State.UNCHECKED else None
         if kind is not None:
             _outcome(case, kind, str(song.state), [*song.messages(), *map(str, song.obstacles)])
         elif song.state is State.FAILED:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from acestep_batch.execute import run_records, sweep_records
 from acestep_batch.layers import typed_presets
 from acestep_batch.outputs.atomic import write_text
 from acestep_batch.outputs.records import json_text
@@ -16,6 +15,7 @@ from acestep_batch.picking import chosen, manifest_text, preset_text, retake_of,
 from acestep_batch.preflight import CELLS
 from acestep_batch.problems import refuse, visible
 from acestep_batch.run_plan import read_plan
+from acestep_batch.run_records import run_records, sweep_records
 from acestep_batch.words import parse_words
 
 HELP = """\

@@ -156,8 +156,10 @@ def _carry_out(
     from acestep_batch.engine.base import Engine
     from acestep_batch.engine.load import EngineKey, load_engine, model_facts
     from acestep_batch.environment import describe_environment
-    from acestep_batch.execute import RunResult, execute, sweep_records
+    from acestep_batch.execute import execute
     from acestep_batch.interrupts import interrupts
+    from acestep_batch.run_records import sweep_records
+    from acestep_batch.run_result import RunResult
     from acestep_batch.summary import SummaryFiles
     from acestep_batch.superseded import remove_temporary_files
 

@@ -14,9 +14,9 @@ from acestep_batch.problems import Problem
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from acestep_batch.execute import RunResult
     from acestep_batch.preflight import Preflight
     from acestep_batch.replan import Work
+    from acestep_batch.run_result import RunResult
 
 _ADVICE_SHOWN = 20
 _PROBLEMS_SHOWN = 100

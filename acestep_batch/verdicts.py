@@ -24,11 +24,16 @@ class State(StrEnum):
     DIFFERS = "differs"
     DAMAGED = "damaged"
     """Its files are not as they were recorded."""
+    MISSING = "missing"
+    """No record speaks of it: it was not made yet, or its record is lost."""
     UNCHECKED = "cannot be checked"
     FAILED = "failed in the run"
     """The run recorded its failure: there is nothing to check."""
     NOT_RENDERED = "files hold"
     """It was not rendered again; its files are as they were recorded."""
+
+
+FAILURES = frozenset({State.DIFFERS, State.DAMAGED, State.MISSING})
 
 
 @dataclass(slots=True)
@@ -39,6 +44,8 @@ class SongVerdict:
     song_id: str
     has_failed: bool = False
     """In the run itself, with a record that says so."""
+    is_missing: bool = False
+    """Whether it has no record."""
     findings: list[Finding] = field(default_factory=list)
     files: list[FileVerdict] = field(default_factory=list)
     """One for each audio file that was compared."""
@@ -56,7 +63,7 @@ class SongVerdict:
         if self.is_alone or self.plan_fails or any(not file.holds for file in self.files):
             return State.DIFFERS
         if self.findings:
-            return State.DAMAGED
+            return State.MISSING if self.is_missing else State.DAMAGED
         if self.obstacles:
             return State.UNCHECKED
         if self.files:
@@ -101,7 +108,7 @@ class Report:
     def exit_code(self) -> int:
         """0: all holds. 1: something differs or is damaged. 2: something cannot be checked, and nothing is wrong."""
         states = {song.state for song in self.songs}
-        if self.findings or states & {State.DIFFERS, State.DAMAGED}:
+        if self.findings or states & FAILURES:
             return FAILED
         return REFUSED if State.UNCHECKED in states else OK
 

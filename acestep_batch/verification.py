@@ -53,7 +53,10 @@ def checked_report(folder: Path, checked: Sequence[CheckedRun], method: str) -> 
     """What the check of the files found, as a report in which no song has been compared yet."""
     report = Report(folder, method)
     for run in checked:
-        own = {song.song_id: SongVerdict(run.cell, song.song_id, has_failed=_has_failed(song)) for song in run.songs}
+        own = {
+            song.song_id: SongVerdict(run.cell, song.song_id, _has_failed(song), is_missing=song.record is None)
+            for song in run.songs
+        }
         for finding in run.findings:
             if finding.song in own:
                 own[finding.song].findings.append(finding)

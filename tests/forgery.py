@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from acestep_batch.execute import run_records
 from acestep_batch.identity import identity_of
 from acestep_batch.ledger import SEAL, sealed
 from acestep_batch.outputs.audio_files import decoded, file_sha256
 from acestep_batch.outputs.records import json_text, write_json
 from acestep_batch.run_plan import read_plan
+from acestep_batch.run_records import run_records
 from acestep_batch.schema import SONG
 from acestep_batch.seals import write_seals
 from acestep_batch.summary import SummaryFiles

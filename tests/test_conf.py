@@ -131,6 +131,12 @@ def test_auto_is_decided_before_composition_and_explicit_wins(hw: str, model: st
     assert run.model.name == decided.get(model, model)
 
 
+@pytest.mark.parametrize("key", ["lyrics", "generation.lyrics"])
+@pytest.mark.parametrize("tag", ["[inst]", "[solo piano]"])
+def test_a_tag_alone_is_a_text_and_no_list(key: str, tag: str, run_of: Callable[..., Run]) -> None:
+    assert run_of(f"{key}={tag}").layers.command_line == {"lyrics": tag}
+
+
 @pytest.mark.parametrize(
     ("group", "option"), [(group, each) for group in ("manifest", "output") for each in options(group)]
 )

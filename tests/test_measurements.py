@@ -15,7 +15,6 @@ import pytest
 
 from acestep_batch.checks import check_run
 from acestep_batch.cli import main
-from acestep_batch.execute import run_records
 from acestep_batch.interrupts import Interrupts
 from acestep_batch.measure.columns import Measurement
 from acestep_batch.measure.flags import Quality
@@ -32,6 +31,7 @@ from acestep_batch.measurements import (
     read_measurements,
 )
 from acestep_batch.run_plan import read_plan
+from acestep_batch.run_records import run_records
 from acestep_batch.shard import Shard
 
 NUMBERS = Measurement(file_duration_s=6.0, broken_samples=0, loudness_lufs=-14.0, sample_peak_dbfs=-1.0)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acestep_batch.execute import run_records, sweep_records
 from acestep_batch.preflight import CELLS
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.run_folder import RUN_FILE, read_run_file
 from acestep_batch.run_plan import PLAN, read_plan
+from acestep_batch.run_records import run_records, sweep_records
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from soundfile import LibsndfileError
 
-from acestep_batch.execute import run_records
 from acestep_batch.lock import LOCKS, held
 from acestep_batch.outputs.atomic import make_folder, write_text
 from acestep_batch.preflight import CELLS
@@ -25,6 +24,7 @@ from acestep_batch.report.page import Entry, Page, page_of
 from acestep_batch.report.pictures import draw
 from acestep_batch.report.source import Source, read_source
 from acestep_batch.run_plan import PLAN, read_plan
+from acestep_batch.run_records import run_records
 
 log = logging.getLogger(__name__)
 
