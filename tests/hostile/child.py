@@ -62,7 +62,7 @@ def _prepare(base: Path) -> None:
     from acestep_batch.engine import embedded
 
     # The product's own configuration is composed, and its small model built, once for all cases.
-    hydra_config._compose = _remembering(hydra_config._compose)
+    hydra_config.compose_config = _remembering(hydra_config.compose_config)
     embedded.load_embedded_engine = functools.cache(embedded.load_embedded_engine)
     folder = base / "first"
     folder.mkdir(exist_ok=True)
@@ -76,7 +76,7 @@ def _prepare(base: Path) -> None:
 def _remembering(compose: Callable[..., DictConfig]) -> Callable[..., DictConfig]:
     known: dict[tuple[object, ...], DictConfig] = {}
 
-    def remembered(name: str, overrides: Sequence[str], with_hydra: bool) -> DictConfig:
+    def remembered(name: str, overrides: Sequence[str] = (), with_hydra: bool = False) -> DictConfig:
         sources = GlobalHydra.instance().config_loader().get_search_path().get_path()
         if any(each.provider == "command-line" for each in sources):
             return compose(name, overrides, with_hydra)  # a case's own configuration
