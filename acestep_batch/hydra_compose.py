@@ -43,16 +43,16 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def compose_config(config_name: str, overrides: Sequence[str] = (), with_hydra: bool = False) -> DictConfig:
-    """What Hydra composes. Raises Refused in the product's words."""
+def compose_config(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """What Hydra composes, its own section included. Raises Refused in the product's words."""
     try:
-        return hydra.compose(config_name, list(overrides), return_hydra_config=with_hydra)
+        return hydra.compose(config_name, list(overrides), return_hydra_config=True)
     except _ERRORS as error:
         raise refuse("configuration", first_line(error), "see `python -m acestep_batch --help`") from None
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:
-    """A configuration resolved into plain data.
+    """A configuration resolved into plain data, without Hydra's own section.
 
     Raises Refused where it cannot be resolved, or where a song's parameters read the environment.
     """
@@ -61,7 +61,8 @@ def plain_config(config: DictConfig) -> dict[str, Any]:
             song = config.get("generation")
             if OmegaConf.is_config(song):
                 OmegaConf.to_container(song, resolve=True)
-        container = OmegaConf.to_container(config, resolve=True)
+        own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        container = OmegaConf.to_container(own, resolve=True)
     except _ERRORS as error:
         raise refuse("configuration", first_line(error), "write \\${ for a literal ${") from None
     if not isinstance(container, dict):

@@ -168,7 +168,7 @@ class Composer:
 
         And ``model=v15`` is its turbo checkpoint.
         """
-        choices = self._choices(overrides)
+        choices = self._below(overrides).hydra.runtime.choices
         hw, model = choices["hw"], choices["model"]
         if hw == "auto":
             hw = auto_hw
@@ -180,20 +180,21 @@ class Composer:
         decided = [f"{group}={now}" for group, now in (("hw", hw), ("model", model)) if choices[group] != now]
         return (*kept, *decided)
 
-    def _choices(self, overrides: Sequence[str]) -> dict[str, Any]:
-        groups = [override for override in overrides if not override.startswith("generation.")]
-        return dict(self._compose(self.config_name, groups, with_hydra=True).hydra.runtime.choices)
+    def _below(self, overrides: Sequence[str]) -> DictConfig:
+        """What stands below presets and the song's own parameters."""
+        above = ("generation.", "+preset=", f"{PRESET_FILE}=")
+        return self._compose(self.config_name, [each for each in overrides if not each.startswith(above)])
 
-    def _compose(self, config_name: str, overrides: Sequence[str] = (), with_hydra: bool = False) -> DictConfig:
+    def _compose(self, config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
         """Compose once for each distinct request: the cells of a sweep share most of theirs."""
-        key = (config_name, str(with_hydra), *overrides)
+        key = (config_name, *overrides)
         if key not in self._composed:
-            self._composed[key] = compose_config(config_name, overrides, with_hydra)
+            self._composed[key] = compose_config(config_name, overrides)
         return self._composed[key]
 
     def _layers(self, overrides: Sequence[str], swept: Mapping[str, str], auto_hw: str) -> Layers:
         decided = self._decide_auto(overrides, auto_hw)
-        below = [each for each in decided if not each.startswith(("generation.", "+preset=", f"{PRESET_FILE}="))]
+        below = self._below(decided)
         names = [
             each.split("=", 1)[0].removeprefix("generation.") for each in decided if each.startswith("generation.")
         ]
@@ -205,12 +206,12 @@ class Composer:
         for preset in presets:
             merged |= self.load_preset(preset)
             own.update(() if preset in shipped else self.load_preset(preset))
-        hw = self._choices(decided)["hw"]
+        hw = below.hydra.runtime.choices["hw"]
         if not (self.shipped / "hw" / f"{hw}.yaml").is_file():
             own.update(plain_config(self._compose(f"hw/{hw}")).get("generation", {}))
         return Layers(
             config=config,
-            base=plain_config(self._compose(self.config_name, below))["generation"],
+            base=plain_config(below)["generation"],
             presets=presets,
             preset=merged,
             preset_file=config[PRESET_FILE],

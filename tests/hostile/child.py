@@ -76,13 +76,13 @@ def _prepare(base: Path) -> None:
 def _remembering(compose: Callable[..., DictConfig]) -> Callable[..., DictConfig]:
     known: dict[tuple[object, ...], DictConfig] = {}
 
-    def remembered(name: str, overrides: Sequence[str] = (), with_hydra: bool = False) -> DictConfig:
+    def remembered(name: str, overrides: Sequence[str] = ()) -> DictConfig:
         sources = GlobalHydra.instance().config_loader().get_search_path().get_path()
         if any(each.provider == "command-line" for each in sources):
-            return compose(name, overrides, with_hydra)  # a case's own configuration
-        key = (name, tuple(overrides), with_hydra)
+            return compose(name, overrides)  # a case's own configuration
+        key = (name, *overrides)
         if key not in known:
-            known[key] = compose(name, overrides, with_hydra)
+            known[key] = compose(name, overrides)
         return known[key]
 
     return remembered
