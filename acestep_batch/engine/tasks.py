@@ -28,7 +28,7 @@ class LatentSource:
     """A song as an engine left it (``DenoisedSong.latents``); it is used as it is."""
 
     latents: np.ndarray
-    """[8, 16, F] of v1."""
+    """[8, 16, F] of v1, [C, F] of 1.5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,22 @@ class AwaitedSource:
     """A song that is not made yet, of which the length is known: enough for a plan, and refused by ``denoise``."""
 
     frames: int
+    """0 where a planner is to decide on the length."""
 
 
 Source = AudioSource | LatentSource | AwaitedSource
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Referenced:
+    """What a song of 1.5 is made from that takes the timbre of a reference."""
+
+    source: Source | None
+    """What its task starts from, where that is a song."""
+    reference: Source
+
+
+Beginning = Source | Referenced
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from diffusers.pipelines.ace_step.modeling_ace_step import AceStepAudioTokenDetokenizer, AceStepAudioTokenizer
 from torch import Tensor
 
+from acestep_batch.engine.tasks import AwaitedSource, LatentSource
+from acestep_batch.engine.v1.resample import resample
 from acestep_batch.engine.v15.autoencoder import encode
 from acestep_batch.engine.v15.codes import hints_of_codes, hints_of_latents
 from acestep_batch.engine.v15.components import Components
 from acestep_batch.engine.v15.limits import window_frames
 from acestep_batch.engine.v15.prompts import lyric_text, prompt_text, task_of_prompt
-from acestep_batch.engine.v15.request import FRAMES_PER_SECOND, SAMPLE_RATE, SAMPLES_PER_FRAME, V15Request, Waveform
+from acestep_batch.engine.v15.request import (
+    FRAMES_PER_SECOND,
+    SAMPLE_RATE,
+    SAMPLES_PER_FRAME,
+    Sound,
+    V15Request,
+    Waveform,
+)
 
 TIMBRE_FRAMES = int(30 * FRAMES_PER_SECOND)
 _WINDOW_S, _WINDOWS = 10, 3
@@ -55,14 +65,27 @@ class Conditioner:
         return Texts(prompt, plain, encoder.embed_lyrics(lyric_text(request)))
 
     def heard(self, request: V15Request) -> tuple[Tensor | None, Tensor | None]:
-        """Latents [1, F, C] of the source and [1, 750, C] of the reference; needs the autoencoder alone."""
-        source = None if request.src_audio is None else encode(self._parts.vae, _samples(request.src_audio))
-        reference = (
-            None
-            if request.reference_audio is None
-            else encode(self._parts.vae, _timbre_samples(request.reference_audio))
-        )
-        return source, reference
+        """Latents [1, F, C] of the source and [1, 750, C] of the reference; needs the autoencoder alone, if at all.
+
+        Raises ValueError for latents of another shape, and for a song that is not made yet.
+        """
+        source = None if request.src_audio is None else self._latents(request.src_audio)
+        timbre = request.reference_audio
+        if isinstance(timbre, AwaitedSource):
+            raise ValueError("the reference of a song is not made yet: only its length is known")
+        return source, None if timbre is None else encode(self._parts.vae, _timbre_samples(timbre))
+
+    def _latents(self, sound: Sound) -> Tensor:
+        match sound:
+            case Waveform():
+                return encode(self._parts.vae, _samples(sound)[:, : sound.frames * SAMPLES_PER_FRAME])
+            case LatentSource(latents=latents):
+                if latents.ndim != 2 or latents.shape[0] != self._parts.channels:
+                    shape = list(latents.shape)
+                    raise ValueError(f"the source's latents are {shape}, and this model's [{self._parts.channels}, F]")
+                return torch.from_numpy(np.asarray(latents, dtype=np.float32)).T[None]
+            case _:
+                raise ValueError("the source of a task is not made yet: only its length is known")
 
     def conditions(
         self, request: V15Request, texts: Texts, source: Tensor | None, reference: Tensor | None
@@ -127,13 +150,14 @@ class Conditioner:
 
 
 def _samples(audio: Waveform) -> Tensor:
-    """Of whole latent frames."""
-    return torch.from_numpy(audio.samples[:, : audio.frames * SAMPLES_PER_FRAME])
+    """In stereo [2, N] at 48,000 Hz."""
+    samples = torch.from_numpy(np.asarray(audio.samples, dtype=np.float32))
+    return resample(samples, audio.sample_rate, SAMPLE_RATE).expand(2, -1)
 
 
 def _timbre_samples(audio: Waveform) -> Tensor:
     """Three windows of 10 s, from the start, a third and the end; shorter audio is repeated first."""
-    window, samples = _WINDOW_S * SAMPLE_RATE, torch.from_numpy(audio.samples)
+    window, samples = _WINDOW_S * SAMPLE_RATE, _samples(audio)
     repeats = -(-_WINDOWS * window // samples.shape[-1])
     samples = samples.repeat(1, repeats)
     length = samples.shape[-1]

@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
+from acestep_batch.engine.tasks import AwaitedSource
 from acestep_batch.engine.v15.constants import CODEBOOK_SIZE, TRACK_NAMES
-from acestep_batch.engine.v15.request import FRAMES_PER_SECOND, V15Request, latent_frames
+from acestep_batch.engine.v15.request import FRAMES_PER_SECOND, V15Request, latent_frames, sound_frames
 from acestep_batch.engine.v15.tasks import TASKS, instructed_task, tasks_of
 from acestep_batch.engine.v15.timesteps import (
     TURBO_MOST_TIMESTEPS,
@@ -68,8 +69,8 @@ def _task_errors(request: V15Request, variant: Variant) -> Iterator[str]:
     for name in filter(None, (request.track_name, *request.complete_track_classes)):
         if name not in TRACK_NAMES:
             yield f"track {name!r} is not one of {', '.join(TRACK_NAMES)}"
-    if TASKS[request.task].takes_window and request.src_audio is not None:
-        yield from _window_errors(request, request.src_audio.frames)
+    if TASKS[request.task].takes_window and request.src_audio is not None and (frames := request.frames):
+        yield from _window_errors(request, frames)
 
 
 def _window_errors(request: V15Request, source_frames: int) -> Iterator[str]:
@@ -101,7 +102,7 @@ def _source_errors(request: V15Request) -> Iterator[str]:
     if request.src_audio is not None and task is not None and not task.needs_source and request.task != "cover":
         yield f"task {request.task} takes no src_audio; use cover, repaint, extract, lego or complete"
     for name, audio in (("src_audio", request.src_audio), ("reference_audio", request.reference_audio)):
-        if audio is not None and audio.frames < 1:
+        if audio is not None and not isinstance(audio, AwaitedSource) and sound_frames(audio) < 1:
             yield f"{name} is shorter than one latent frame ({1 / FRAMES_PER_SECOND:g} s)"
     if request.frames < 1 and request.src_audio is None and codes is None:
         yield f"duration {request.duration_s} s is shorter than one latent frame ({1 / FRAMES_PER_SECOND:g} s)"

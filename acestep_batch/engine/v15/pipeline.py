@@ -21,7 +21,7 @@ from acestep_batch.engine.v15.components import Components
 from acestep_batch.engine.v15.conditioning import Condition, Conditioner, Texts
 from acestep_batch.engine.v15.diffusion import denoise
 from acestep_batch.engine.v15.limits import errors, notes
-from acestep_batch.engine.v15.request import SAMPLE_RATE, V15Request
+from acestep_batch.engine.v15.request import SAMPLE_RATE, V15Request, Waveform
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +267,8 @@ class V15Engine:
 
 
 def _sounds(request: V15Request) -> bool:
-    return request.src_audio is not None or request.reference_audio is not None
+    """Whether something has to be encoded."""
+    return isinstance(request.src_audio, Waveform) or request.reference_audio is not None
 
 
 def _counted(on_step: StepCallback, groups_done: int, groups: int) -> StepCallback:

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from acestep_batch.engine.tasks import AwaitedSource, LatentSource
+
 SAMPLE_RATE = 48_000
 SAMPLES_PER_FRAME = 1_920
 FRAMES_PER_SECOND = SAMPLE_RATE / SAMPLES_PER_FRAME
 """Latent frames: 25 a second."""
 FRAMES_PER_CODE = 5
 """Audio codes come 5 a second, so one stands for 5 latent frames."""
+LATENT_CHANNELS = 64
+"""Of published models' latents [64, F]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,12 +24,18 @@ class Waveform:
     """Audio that a song starts from; equal only to itself."""
 
     samples: np.ndarray = field(repr=False)
-    """[2, N] float32 at 48,000 Hz."""
+    """[1 or 2, N] float32; one channel counts as both."""
+    sample_rate: int = SAMPLE_RATE
+    """In Hz; the engine resamples any other."""
 
     @property
     def frames(self) -> int:
         """Whole latent frames; samples after the last one are not used."""
-        return self.samples.shape[-1] // SAMPLES_PER_FRAME
+        return whole_frames(self.samples.shape[-1], self.sample_rate)
+
+
+Sound = Waveform | LatentSource | AwaitedSource
+"""What a song starts from: audio, the latents [C, F] that an engine left, or what is not made yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +75,8 @@ class V15Request:
     """Of ``extract`` and ``lego``; may be empty."""
     complete_track_classes: tuple[str, ...]
     """Of ``complete``; may be empty."""
-    src_audio: Waveform | None
-    reference_audio: Waveform | None
+    src_audio: Sound | None
+    reference_audio: Waveform | AwaitedSource | None
     """Whose timbre to take."""
     repainting_start: float
     repainting_end: float
@@ -82,7 +92,7 @@ class V15Request:
         if self.audio_codes is not None:
             return FRAMES_PER_CODE * len(self.audio_codes)
         if self.src_audio is not None:
-            return self.src_audio.frames
+            return sound_frames(self.src_audio)
         return latent_frames(self.duration_s)
 
     @property
@@ -94,6 +104,16 @@ class V15Request:
     def prompt_duration_s(self) -> float:
         """The length that the prompt names: of the source where there is one."""
         return self.duration_s if self.src_audio is None else self.frames / FRAMES_PER_SECOND
+
+
+def sound_frames(sound: Sound) -> int:
+    """Latent frames of a source; 0 of one whose length is not known yet."""
+    return int(sound.latents.shape[-1]) if isinstance(sound, LatentSource) else sound.frames
+
+
+def whole_frames(samples: int, sample_rate: int) -> int:
+    """Whole latent frames in ``samples`` at ``sample_rate`` Hz, which are resampled first."""
+    return -(-samples * SAMPLE_RATE // sample_rate) // SAMPLES_PER_FRAME
 
 
 def latent_frames(duration_s: float) -> int:

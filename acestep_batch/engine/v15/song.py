@@ -28,7 +28,9 @@ class V15Song:
 
     @property
     def has_own_length(self) -> bool:
-        """Whether the length is known before the planner works."""
+        """Whether the length is known before the planner works; not of one whose source's length is not."""
+        if self.asked.src_audio is not None:
+            return self.asked.frames > 0
         return self.plan is not None or self.planner.duration_s is not None or not self.needs_planner
 
     def without_planner(self) -> Plan:
