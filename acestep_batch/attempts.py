@@ -17,7 +17,7 @@ import numpy as np
 
 from acestep_batch.engine.base import Decoding, DenoisedSong, Engine, RenderedSong, StepCallback
 from acestep_batch.engine.out_of_memory import is_out_of_memory
-from acestep_batch.engine.tasks import Source
+from acestep_batch.engine.tasks import Beginning
 from acestep_batch.plan import Song
 from acestep_batch.problems import one_line
 
@@ -56,7 +56,7 @@ OnBatch = Callable[[Sequence[Song]], StepCallback]
 
 
 def denoise(
-    engine: Engine, songs: Sequence[Song], on_batch: OnBatch, sources: Mapping[str, Source] = MappingProxyType({})
+    engine: Engine, songs: Sequence[Song], on_batch: OnBatch, sources: Mapping[str, Beginning] = MappingProxyType({})
 ) -> list[Attempt]:
     """Latents of songs of one micro-batch, in their order; what cannot be made is an attempt with an error.
 
@@ -69,7 +69,7 @@ def denoise(
 
 
 def _denoise(
-    engine: Engine, songs: Sequence[Song], on_batch: OnBatch, rungs: tuple[Rung, ...], sources: Mapping[str, Source]
+    engine: Engine, songs: Sequence[Song], on_batch: OnBatch, rungs: tuple[Rung, ...], sources: Mapping[str, Beginning]
 ) -> list[Attempt]:
     started = time.perf_counter()
     try:
@@ -93,7 +93,7 @@ def _denoise(
     return [Attempt(songs[0], time.perf_counter() - started, 1, rungs, reason)]
 
 
-def _finite_latents(engine: Engine, attempt: Attempt, on_batch: OnBatch, sources: Mapping[str, Source]) -> Attempt:
+def _finite_latents(engine: Engine, attempt: Attempt, on_batch: OnBatch, sources: Mapping[str, Beginning]) -> Attempt:
     if attempt.denoised is None or np.isfinite(attempt.denoised.latents).all():
         return attempt
     log.warning("%s: the latents are not finite; denoising again in float32", attempt.song.song_id)

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from acestep_batch.hydra_config import Layers
 
 
-_LATER = frozenset({"task", "save_latents"}) | TASK_PARAMETERS | LORA_PARAMETERS
+_LATER = (
+    frozenset({"task", "save_latents", "reference_audio", "audio_codes", "audio_cover_strength"})
+    | TASK_PARAMETERS
+    | LORA_PARAMETERS
+)
 """Parameters that runs of earlier versions did not have; where nothing is asked of them, such a run can go on."""
 
 

@@ -88,7 +88,7 @@ def parse(words: Sequence[str]) -> Request:
     model = values.get("model")
     if model is None:
         raise refuse("download", "no model is named", USAGE)
-    if model in ("embedded", "embedded_v15"):
+    if model in ("embedded", "embedded_v15", "embedded_v15_base"):
         raise refuse(f"download model={model}", "the embedded model comes with the package", "use it as it is")
     if model != "v1":
         raise refuse(f"download model={model}", "unknown model", f"allowed: {PUBLISHED}")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from numpy.typing import NDArray
+
 from acestep_batch.latents_files import DAMAGED, latents_file, latents_sha256, read_latents
 from acestep_batch.ledger import latest, read_ledger
+from acestep_batch.models import Family
 from acestep_batch.parameter import named
 from acestep_batch.problems import Refused, one_line
 from acestep_batch.run_folder import read_run_file
 from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
-from acestep_batch.sources import LATENTS, SONG_AUDIO, SongSource, audio_facts
+from acestep_batch.sources import LATENTS, SONG_AUDIO, WHOLE_FILE, SongSource, audio_facts
 
 T = TypeVar("T")
 
@@ -37,8 +40,10 @@ class EarlierRun:
         own = read_run_file(self.folder)
         return own is not None and own["facts"].get("output.save_latents") is True
 
-    def source(self, name: str) -> SongSource:
-        """The song of an id: of a song or, where it makes one song alone, of a row.
+    def source(self, name: str, family: Family, fits: Callable[[NDArray[Any]], bool]) -> SongSource:
+        """The song of an id: of a song or, where it makes one song alone, of a row; as a model of ``family`` reads it.
+
+        Latents that were kept are taken where they are of the family and ``fits`` says so, else the audio.
 
         Raises:
             ValueError: there is none, or its files are not those that were written; the message says why.
@@ -50,26 +55,31 @@ class EarlierRun:
                 raise ValueError(f"{planned.song.song_id} is not made yet in {self.folder}")
             if record["status"] != "ok":
                 raise ValueError(f"{planned.song.song_id} failed in {self.folder}: {record['error']}")
-            return self._source(planned, record)
+            return self._source(planned, record, family, fits)
         except Refused as refused:
             raise ValueError("; ".join(f"{each.where}: {each.message}" for each in refused.problems)) from refused
         except (LookupError, TypeError, AttributeError, OSError) as error:
             raise ValueError(f"{self.folder} cannot be read ({one_line(error)})") from error
 
-    def _source(self, planned: PlannedSong, record: Mapping[str, Any]) -> SongSource:
-        frames = int(record["frames"])
+    def _source(
+        self, planned: PlannedSong, record: Mapping[str, Any], family: Family, fits: Callable[[NDArray[Any]], bool]
+    ) -> SongSource:
+        frames, is_own = int(record["frames"]), planned.song.family is family
         kept = latents_file(self.folder, planned.identity)
-        if self._keeps_latents and kept.is_file():
+        if is_own and self._keeps_latents and kept.is_file():
             try:
                 latents, _ = read_latents(kept, frames)
             except DAMAGED as error:
                 raise ValueError(f"{kept} cannot be used ({one_line(error)})") from error
-            return SongSource(frames, LATENTS, str(kept), latents_sha256(latents), identity=planned.identity)
+            if fits(latents):
+                return SongSource(frames, LATENTS, str(kept), latents_sha256(latents), identity=planned.identity)
         audio = record["audio"][0]
         path = self.folder / str(audio["path"])
         found = audio_facts(path)
         if found.sha256 != audio["pcm_sha256"]:
             raise ValueError(f"{path}: its samples are not those that were written")
+        if not is_own:  # frames of another length
+            return SongSource(found.frames(family), WHOLE_FILE, str(path), found.sha256, identity=planned.identity)
         return SongSource(frames, SONG_AUDIO, str(path), found.sha256, identity=planned.identity)
 
 

@@ -188,8 +188,8 @@ def _render(
 
 def _known_sources(opened: Opened) -> dict[str, Mapping[str, Any]]:
     """The records of songs that others start from, as far as they have one yet."""
-    sources = (each.song.source for each in opened.work.plan)
-    ids = {source.song_id for source in sources if source is not None and source.song_id is not None}
+    sources = (source for each in opened.work.plan for source in each.song.beginnings)
+    ids = {source.song_id for source in sources if source.song_id is not None}
     return {song_id: opened.records.get(song_id, {}) for song_id in ids}
 
 

@@ -9,7 +9,7 @@ from acestep_batch.compose import Run
 from acestep_batch.models import MODELS, Family
 from acestep_batch.parameter import shown
 from acestep_batch.problems import Problem
-from acestep_batch.schema import LORA_PARAMETERS, PARAMETERS, SONG, SONG_OF, TASK_PARAMETERS, reads
+from acestep_batch.schema import LORA_PARAMETERS, PARAMETERS, SONG, SONG_OF, reads
 
 _INSTEAD: Mapping[str, str] = {
     "lyrics_language": "write vocal_language",
@@ -18,6 +18,11 @@ _INSTEAD: Mapping[str, str] = {
     "guidance_interval": "write cfg_interval_start and cfg_interval_end",
     "oss_steps": "write timesteps",
     "bf16": "write model.dtype=",
+    "audio2audio_enable": "write task=cover and src_audio_path",
+    "ref_audio_input": "write task=cover and src_audio_path, or reference_audio for the timbre alone",
+    "ref_audio_strength": "write task=cover and audio_cover_strength",
+    "reference_audio": "write task=audio2audio and ref_audio_input",
+    "audio_cover_strength": "write task=audio2audio and ref_audio_strength",
 }
 """What the other family has in a parameter's place."""
 
@@ -28,7 +33,7 @@ def own_values(values: Mapping[str, Any], family: Family) -> dict[str, Any]:
 
 
 def _message(name: str, value: object, family: Family) -> str:
-    if family is Family.V15 and name in {"task", *TASK_PARAMETERS, *LORA_PARAMETERS}:
+    if family is Family.V15 and name in LORA_PARAMETERS:
         return f"{shown(value)}: this version makes new songs with {family.full_name}, without LoRAs"
     return f"{shown(value)} would have no effect: {family.full_name} has no {name}"
 

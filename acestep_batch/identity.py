@@ -15,7 +15,9 @@ from acestep_batch.plan import Song
 from acestep_batch.schema import names_used
 from acestep_batch.song_tasks import unheard_names
 
-_NOT_HEARD = frozenset({"actual_seeds", "takes", "output_path", "device_id", "src_audio_path", "ref_audio_input"})
+_NOT_HEARD = frozenset(
+    {"actual_seeds", "takes", "output_path", "device_id", "src_audio_path", "ref_audio_input", "reference_audio"}
+)
 """Parameters that do not decide the sound: where the file goes, on which of equal GPUs it is made, and what the song's
 own seed or the content of its source replaces."""
 
@@ -35,13 +37,15 @@ def sound_facts(song: Song, sample_rate: int, model_files: Mapping[str, str]) ->
     the facts: they move the last bits only, and a run must not start over because of an update. Nor is what the song's
     task does not look at, and of its source and its adapters where they lie.
     """
-    generation, unheard = song.generation, unheard_names(song.generation.task)
+    generation, unheard = song.generation, unheard_names(song.generation.task, song.family)
     heard = {name: getattr(generation, name) for name in heard_names(song)}
     facts = {name: list(value) if isinstance(value, tuple) else value for name, value in heard.items()}
     if "seed" not in unheard:
         facts["seed"] = song.seed
     if song.source is not None:
         facts |= song.source.facts
+    if song.reference is not None:
+        facts |= song.reference.reference_facts
     if song.adapters:
         facts["adapters"] = [[each.sha256, each.weight] for each in song.adapters]
     return {
@@ -67,7 +71,7 @@ def needs_planner(song: Song) -> bool:
 
 @cache
 def _heard(task: str, family: Family, is_planned: bool) -> tuple[str, ...]:
-    apart = _NOT_HEARD | unheard_names(task) | (frozenset() if is_planned else _OF_PLANNER)
+    apart = _NOT_HEARD | unheard_names(task, family) | (frozenset() if is_planned else _OF_PLANNER)
     return tuple(name for name in names_used(task, False, family) if name not in apart)
 
 

@@ -38,7 +38,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("duration_s", "seconds", "text_s", "diffusion_s", "decode_s"), _NUMBER),
     **dict.fromkeys((name for name, each in SONG.items() if each.kind in _LIST_KINDS), _LIST),
     **dict.fromkeys(("files", "audio", "notes", "rungs"), _LIST),
-    **dict.fromkeys(("environment", "started_from", "loras"), (dict, NoneType)),
+    **dict.fromkeys(("environment", "started_from", "reference_from", "loras"), (dict, NoneType)),
 }
 """Types of a record's values, by key; the others are texts, numbers, truth values or null."""
 

@@ -12,17 +12,20 @@ from acestep_batch.earlier_runs import EarlierRun, only_song, run_of
 from acestep_batch.engine.tasks import Adapter, AwaitedSource, Extend
 from acestep_batch.engine.v1.limits import LONGEST_FRAMES, song_frames
 from acestep_batch.engine.v1.refusals import crash_reason
+from acestep_batch.linking_v15 import fits_model, started
 from acestep_batch.loras import lora_adapter, transformer_sizes
+from acestep_batch.models import Family
 from acestep_batch.parameter import shown
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem
 from acestep_batch.run_plan import PLAN
 from acestep_batch.schema import Hardware
-from acestep_batch.song_tasks import SOURCE_TASKS, length_s, task_name
+from acestep_batch.song_tasks import SOURCE_TASKS, length_s, takes_source, task_name
 from acestep_batch.sources import WHOLE_FILE, SongSource, audio_facts, is_remote
 from acestep_batch.target import Target
 
 _LONGEST_CIRCLE_SHOWN = 5
+_REFERENCE = "reference_audio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,8 @@ class Linked(NamedTuple):
 
 
 def needs_linking(values: Mapping[str, Any]) -> bool:
-    """Whether settings name a source or a LoRA."""
-    return task_name(values) in SOURCE_TASKS or bool(values["lora_name_or_path"])
+    """Whether settings name a source, a reference or a LoRA."""
+    return task_name(values) in SOURCE_TASKS or bool(values["lora_name_or_path"] or values["reference_audio"])
 
 
 def linked(
@@ -57,7 +60,7 @@ def linked(
         target: the model that LoRAs are to fit.
         invalid: ids of rows that are not among the songs because they cannot be made.
     """
-    if not any(song.generation.task in SOURCE_TASKS or song.generation.lora_name_or_path for song in songs):
+    if not any(_named(song) or song.generation.lora_name_or_path for song in songs):
         return Linked([*songs], {})
     linker = _Linker(songs, places, hw, target, frozenset(invalid))
     for song in songs:
@@ -94,32 +97,34 @@ class _Linker:
                 del path[current]
                 continue
             song = self._by_id[current]
-            try:
-                found = self._source(song)
-            except ValueError as error:
-                self._complain(song, str(error))
-                continue
-            if not isinstance(found, str):
-                self._settle(song, found)
-            elif found in path:
-                members = [*path][[*path].index(found) :]
-                for member in members:
-                    self._complain(self._by_id[member], f"starts from itself: {_circle([*members, found])}")
-            elif found in self.problems:
-                self._complain(song, f"its source {found} cannot be made")
-            elif found in self.done:
-                self._settle(song, SongSource(song_frames(self.done[found].v1_request()), "", song_id=found))
+            sources: dict[str, SongSource] = {}
+            for name, text in _named(song).items():
+                try:
+                    found = self._source(text, name == _REFERENCE)
+                except ValueError as error:
+                    self._complain(song, name, str(error))
+                    break
+                if not isinstance(found, str):
+                    sources[name] = found
+                elif found in self.done:
+                    sources[name] = SongSource(_frames(self.done[found]), "", song_id=found)
+                elif found in self.problems:
+                    self._complain(song, name, f"its source {found} cannot be made")
+                    break
+                else:
+                    if found in path:
+                        self._complain_of_circle([*path][[*path].index(found) :])
+                    else:
+                        path[found] = None
+                    break
             else:
-                path[found] = None
+                self._settle(song, sources)
 
-    def _source(self, song: Song) -> SongSource | str | None:
-        """What a song starts from: a file, or the id of a song of this manifest; None where it is a new one.
+    def _source(self, text: str, as_audio: bool) -> SongSource | str:
+        """What a song starts from: a file, or the id of a song of this manifest.
 
         Raises ValueError, with the reason, where there is no such thing.
         """
-        if song.generation.task not in SOURCE_TASKS:
-            return None
-        text = _named(song)[1]
         if is_remote(text.removeprefix("@")):
             raise ValueError(f"{shown(text)} lies on another machine; copy it here")
         if not text.startswith("@"):
@@ -135,7 +140,12 @@ class _Linker:
         if run is None:
             where = f"in this manifest{', and no run of that folder' if '/' in name else ''}"
             raise ValueError(f"{shown(text)}: there is no row {shown(name)} {where}")
-        return self._runs.setdefault(run[0], EarlierRun(run[0])).source(run[1])
+        earlier, family = self._runs.setdefault(run[0], EarlierRun(run[0])), self.target.family
+        return earlier.source(
+            run[1],
+            family,
+            lambda latents: not as_audio and (family is Family.V1 or fits_model(latents, self.target)),
+        )
 
     def _own_run(self, name: str) -> tuple[Path, str] | None:
         """The run whose folder the manifest lies in, as the record beside an audio file does: it names songs of it."""
@@ -158,14 +168,17 @@ class _Linker:
             raise ValueError(f"{shown(text)} cannot be read ({error.strerror or error})") from error
         except ValueError as error:
             raise ValueError(f"{shown(text)} {error}") from error
-        return SongSource(facts.frames, WHOLE_FILE, str(path.absolute()), facts.sha256)
+        frames = facts.frames(self.target.family)
+        if not frames:
+            raise ValueError(f"{shown(text)} is shorter than one latent frame (0.04 s)")
+        return SongSource(frames, WHOLE_FILE, str(path.absolute()), facts.sha256)
 
-    def _settle(self, song: Song, source: SongSource | None) -> None:
+    def _settle(self, song: Song, sources: Mapping[str, SongSource]) -> None:
         problems: list[Problem] = []
         if song.generation.lora_name_or_path:
             song, problems = self._adapted(song)
-        if source is not None:
-            song, wrong = self._started(song, source)
+        if sources:
+            song, wrong = self._started(song, sources)
             problems += wrong
         if problems:
             self.problems[song.song_id] = problems
@@ -192,23 +205,31 @@ class _Linker:
         )
         return replace(song, adapters=tuple(adapters), generation=generation), problems
 
-    def _started(self, song: Song, source: SongSource) -> tuple[Song, list[Problem]]:
-        """A song of a task, as long as its source makes it."""
-        song = replace(song, source=source)
+    def _started(self, song: Song, sources: Mapping[str, SongSource]) -> tuple[Song, list[Problem]]:
+        """A song with its sources, by the parameters that name them; of a task as long as its source makes it."""
+        own = next((each for name, each in sources.items() if name != _REFERENCE), None)
+        song = replace(song, source=own, reference=sources.get(_REFERENCE))
+        if self.target.v15 is not None:
+            return started(song, self.hw, self.target.v15.variant)
         request = song.v1_request()
         if reason := crash_reason(request):
             return song, [Problem(f"{song.place}, task {song.generation.task}", reason, "change what it names")]
         length = length_s(song_frames(request))
         if length > self.hw.max_duration_s:
             conflict = longest_conflict("audio_duration", length, self.hw)
-            return song, [Problem(f"{song.place}, {_named(song)[0]}", conflict.message, conflict.remedy)]
+            return song, [Problem(f"{song.place}, {next(iter(sources))}", conflict.message, conflict.remedy)]
         generation = replace(song.generation, audio_duration=length)
         notes = (*song.notes, *_differences(request.task)) if isinstance(request.task, Extend) else song.notes
         return replace(song, generation=generation, notes=notes), []
 
-    def _complain(self, song: Song, message: str) -> None:
+    def _complain(self, song: Song, name: str, message: str) -> None:
         remedy = "give an audio file, @ID of a row, or @RUN_FOLDER/ID of a song of an earlier run"
-        self.problems[song.song_id] = [Problem(f"{song.place}, {_named(song)[0]}", message, remedy)]
+        self.problems[song.song_id] = [Problem(f"{song.place}, {name}", message, remedy)]
+
+    def _complain_of_circle(self, members: Sequence[str]) -> None:
+        for member in members:
+            song = self._by_id[member]
+            self._complain(song, next(iter(_named(song))), f"starts from itself: {_circle([*members, members[0]])}")
 
 
 def _differences(task: Extend) -> tuple[str, ...]:
@@ -223,10 +244,23 @@ def _differences(task: Extend) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _named(song: Song) -> tuple[str, str]:
-    """The parameter that names a song's source, and what it says."""
-    name = "ref_audio_input" if song.generation.task == "audio2audio" else "src_audio_path"
-    return name, str(getattr(song.generation, name) or "")
+def _named(song: Song) -> dict[str, str]:
+    """The parameters that name what a song is made from, and what they say."""
+    own, found = song.generation, {}
+    if takes_source(own.task, own.src_audio_path):
+        name = "ref_audio_input" if own.task == "audio2audio" else "src_audio_path"
+        found[name] = str(getattr(own, name) or "")
+    if own.reference_audio is not None:
+        found[_REFERENCE] = own.reference_audio
+    return found
+
+
+def _frames(song: Song) -> int:
+    """Latent frames of a song that is to be made; 0 where its planner is to decide."""
+    if song.family is Family.V1:
+        return song_frames(song.v1_request())
+    request = song.v15_request()
+    return request.expected.frames if request.has_own_length else 0
 
 
 def _circle(names: Sequence[str]) -> str:

@@ -38,5 +38,6 @@ MODELS: Mapping[str, Model] = {
     "v15_base": Model(Family.V15, variant=Variant.BASE),
     "v15_sft": Model(Family.V15, variant=Variant.SFT),
     "embedded_v15": Model(Family.V15, is_embedded=True, variant=Variant.TURBO),
+    "embedded_v15_base": Model(Family.V15, is_embedded=True, variant=Variant.BASE),
 }
 """By ``model.name``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from acestep_batch import reading
 
 RANDOM = "random"
+_CODE = re.compile(r"<\|audio_code_(\d+)\|>")
 _Number = TypeVar("_Number", int, float)
 
 
@@ -50,7 +52,7 @@ class Parameter:
     """Name, type, default, ranges, meaning and source of one parameter, stated once where it is declared.
 
     ``kind`` is one of ``float``, ``int``, ``bool``, ``str``, ``choice``, ``ints``, ``floats``, ``names``,
-    ``seeds``, ``choices``.
+    ``seeds``, ``choices``, ``codes``.
     ``guide`` is the control guide's recommended range: outside of it is a lint warning, outside ``hard`` an error.
     """
 
@@ -78,6 +80,7 @@ class Parameter:
             "floats": f"a list of numbers, each {self.hard}, as [1, 0.5] or 1;0.5",
             "names": "a list of texts, as [a, b] or a;b, or none",
             "seeds": f"a whole number {self.hard}, a list of them, or {RANDOM}",
+            "codes": f"audio codes, each {self.hard}, as [1, 2, 3], 1;2;3 or <|audio_code_1|><|audio_code_2|>",
             "choice": ", ".join(self.choices),
             "choices": "one or several of " + ", ".join(self.choices),
             "int": f"a whole number, {self.hard}",
@@ -167,6 +170,14 @@ def _ints(parameter: Parameter, raw: object) -> tuple[int, ...]:
     return _all_inside(parameter, tuple(reading.whole(item) for item in reading.items(raw)))
 
 
+def _codes(parameter: Parameter, raw: object) -> tuple[int, ...] | None:
+    """Whole numbers, or the tokens that stand for them in texts; None for an empty text."""
+    found = _ints(parameter, _CODE.sub(r" \1 ", raw).strip() if isinstance(raw, str) else raw)
+    if not found and not isinstance(raw, str):
+        raise ValueError("names nothing")
+    return found or None
+
+
 def _floats(parameter: Parameter, raw: object) -> tuple[float, ...]:
     return _all_inside(parameter, tuple(reading.number(item) for item in reading.items(raw)))
 
@@ -214,6 +225,7 @@ _PARSERS: Mapping[str, Any] = {
     "names": _names,
     "seeds": _seeds,
     "choices": _choices,
+    "codes": _codes,
 }
 
 

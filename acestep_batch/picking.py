@@ -15,7 +15,7 @@ from acestep_batch.schema import SONG
 
 _OWN = frozenset({"device_id", "output_path", "takes"})
 """Parameters of a row that are not the song's: where it was made and where its file went."""
-_SOURCES = ("src_audio_path", "ref_audio_input")
+_SOURCES = ("src_audio_path", "ref_audio_input", "reference_audio")
 
 
 def chosen(records: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> list[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from acestep_batch.advice import RowAdvice
 from acestep_batch.compose import Run, Settings, row_settings, settings_below
 from acestep_batch.conflicts import Conflict, conflicts, lyric_conflicts
 from acestep_batch.engine.base import SETTINGS, SongRequest
-from acestep_batch.engine.tasks import Adapter, AwaitedSource, Source
+from acestep_batch.engine.tasks import Adapter, AwaitedSource, Beginning, Referenced, Source
 from acestep_batch.engine.v15.song import V15Song
 from acestep_batch.families import foreign_preset
 from acestep_batch.lint import Advice
@@ -67,6 +67,8 @@ class Song:
     notes: tuple[str, ...] = ()
     source: SongSource | None = None
     """What its task starts from, where it starts from something."""
+    reference: SongSource | None = None
+    """Whose timbre it takes, where it takes any; of 1.5 only."""
     adapters: tuple[Adapter, ...] = ()
     family: Family = Family.V1
     """Whose parameters count; the others have their defaults."""
@@ -75,6 +77,11 @@ class Song:
     def names_used(self) -> tuple[str, ...]:
         """Its parameters that mean anything; what the others say is in no record."""
         return names_used(self.generation.task, bool(self.adapters), self.family)
+
+    @property
+    def beginnings(self) -> tuple[SongSource, ...]:
+        """All songs that it is made from."""
+        return tuple(each for each in (self.source, self.reference) if each is not None)
 
     @property
     def longest_s(self) -> float:
@@ -92,12 +99,19 @@ class Song:
         known = self.values() | own
         return {name: run_name if name == "name" else known[name] for name in TEMPLATE_FIELDS}
 
-    def request(self, source: Source | None = None) -> SongRequest | V15Song:
+    def request(self, source: Beginning | None = None) -> SongRequest | V15Song:
         """The song as the engine of its family sees it, with its source's content; without that only its length is
         known."""
-        if self.family is Family.V15:
-            return v15_song(self.values(), self.seed)
-        return self.v1_request(source)
+        own, timbre = (source.source, source.reference) if isinstance(source, Referenced) else (source, None)
+        return self.v1_request(own) if self.family is Family.V1 else self.v15_request(own, timbre)
+
+    def v15_request(self, source: Source | None = None, reference: Source | None = None) -> V15Song:
+        """A song of 1.5 as its engine sees it; as ``request``."""
+        if source is None and self.source is not None:
+            source = AwaitedSource(self.source.frames)
+        if reference is None and self.reference is not None:
+            reference = AwaitedSource(self.reference.frames)
+        return v15_song(self.values(), self.seed, source, reference)
 
     def v1_request(self, source: Source | None = None) -> SongRequest:
         """A song of v1 as its engine sees it; as ``request``."""
@@ -143,8 +157,7 @@ class RowChecker:
         if row.problems:
             found = tuple(each for each in found if each.key in row.values)  # the others may follow from what is wrong
             return CheckedRow(row, settings, (*row.problems, *_row_problems(row, found)))
-        if self.target.family is Family.V1:
-            advised = (*advised, *self._unused(settings, row))
+        advised = (*advised, *self._unused(settings, row))
         advice = advised
         if self.target.family is Family.V1 and self.run.options.lint != "off":
             advice = (*advice, *self.advice.of_texts(settings))
@@ -166,9 +179,10 @@ class RowChecker:
     def _unused(self, settings: Settings, row: Row) -> tuple[Advice, ...]:
         """What the row or the command line gives to a task that has no use for it."""
         task, own, above = task_name(settings.values), row.values.keys(), self.run.layers.command_line.keys()
-        if task == NEW_SONG and own.isdisjoint(TASK_PARAMETERS) and above.isdisjoint(TASK_PARAMETERS):
+        looked_at = TASK_PARAMETERS | {"audio_codes"}
+        if task == NEW_SONG and own.isdisjoint(looked_at) and above.isdisjoint(looked_at):
             return ()
-        unused = unused_names(task, own | above, settings.values)
+        unused = unused_names(task, own | above, settings.values, self.target.family)
         if task == NEW_SONG:
             self._ignored.add(f"{task} does not use them", unused)
             return ()

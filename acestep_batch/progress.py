@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from acestep_batch.engine.base import StepCallback
 from acestep_batch.engine.v1.batching import model_calls
 from acestep_batch.engine.v1.limits import song_frames
+from acestep_batch.engine.v15.request import latent_frames
 from acestep_batch.engine.v15.song import V15Song
 from acestep_batch.plan import CheckedRow, Song
 from acestep_batch.record import Outcome
@@ -58,7 +59,8 @@ def work_of(song: Song) -> float:
     """A song's share of the work: frames times calls of the model."""
     request = song.request()
     if isinstance(request, V15Song):
-        return request.asked.frames * max(request.asked.infer_step, len(request.asked.timesteps))
+        frames = request.asked.frames or latent_frames(request.planner.longest_s)
+        return frames * max(request.asked.infer_step, len(request.asked.timesteps))
     return song_frames(request) * model_calls(request)
 
 

@@ -50,6 +50,8 @@ class Outcome:
     peak_process_bytes: int | None = None
     source: SongSource | None = None
     """What its task started from, with the hash of what was read."""
+    reference: SongSource | None = None
+    """Whose timbre it took, likewise."""
     latents: str = ""
     """Where its latents were kept, from the run's folder; empty where they were not."""
     rungs: tuple[str, ...] = ()
@@ -192,6 +194,8 @@ def _beginnings(outcome: Outcome) -> dict[str, Any]:
     """What a song was made from beside its parameters; nothing of a new one."""
     source = outcome.source or outcome.song.source
     found: dict[str, Any] = {} if source is None else {"started_from": asdict(source)}
+    if (reference := outcome.reference or outcome.song.reference) is not None:
+        found["reference_from"] = asdict(reference)
     if adapters := outcome.song.adapters:
         weights, hashes = [each.weight for each in adapters], [each.sha256 for each in adapters]
         found["loras"] = {"path": [str(each.path) for each in adapters], "weight": weights, "sha256": hashes}

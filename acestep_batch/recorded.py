@@ -16,7 +16,7 @@ from acestep_batch.outputs.records import json_text
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem, Refused, one_line, refuse
 from acestep_batch.schema import FROM_RECORD, PARAMETERS, SONG, TASKS, Generation, names_used
-from acestep_batch.song_tasks import SOURCE_TASKS
+from acestep_batch.song_tasks import takes_source
 from acestep_batch.sources import SongSource, adapters_of, source_of_record
 
 _REMEDY = "take the record from a copy of the run"
@@ -118,7 +118,7 @@ def song_of_row(row: Mapping[str, Any], where: str) -> Song:
     problems = []
     family = _family(row)
     task, has_lora = str(row.get("task", "text2music")), bool(row.get("lora_name_or_path"))
-    for name in names_used(task if task in TASKS else "text2music", has_lora, family):
+    for name in names_used(task if task in TASKS[family] else "text2music", has_lora, family):
         try:
             values[name] = SONG[name].parse(row[name])
         except KeyError:
@@ -129,16 +129,21 @@ def song_of_row(row: Mapping[str, Any], where: str) -> Song:
     if "actual_seeds" in values and not (isinstance(seeds, tuple) and len(seeds) == 1):
         problems.append(Problem(f"{where}, actual_seeds", f"is {seeds}, not the one seed of a song", _REMEDY))
     source: SongSource | None = None
+    reference: SongSource | None = None
     adapters: tuple[Adapter, ...] = ()
     try:
-        record = row if "started_from" in row or "loras" in row else dict(row.get("record") or {})
+        own_keys = ("started_from", "reference_from", "loras")
+        record = row if any(key in row for key in own_keys) else dict(row.get("record") or {})
         source = source_of_record(record.get("started_from"))
+        reference = source_of_record(record.get("reference_from"))
         loras = record.get("loras") or {"path": (), "weight": (), "sha256": ()}
         adapters = adapters_of(zip(loras["path"], loras["weight"], loras["sha256"], strict=True))
         if bool(adapters) != bool(values.get("lora_name_or_path")):
             raise ValueError("there are LoRAs and no name for them, or names without one")
-        if (source is not None) != (values.get("task") in SOURCE_TASKS):
+        if (source is not None) != takes_source(str(values.get("task")), values.get("src_audio_path")):
             raise ValueError("there is a source and no task for it, or a task without one")
+        if (reference is not None) != (values.get("reference_audio") is not None):
+            raise ValueError("there is a reference and no name for it, or a name without one")
     except (LookupError, TypeError, ValueError) as error:
         problems.append(Problem(f"{where}, sources", one_line(error), _REMEDY))
     if problems:
@@ -146,7 +151,8 @@ def song_of_row(row: Mapping[str, Any], where: str) -> Song:
     song_id = str(row.get("id", ""))
     (seed,) = values["actual_seeds"]
     own = Generation(**values)
-    return Song(0, song_id, song_id, where, 1, 1, seed, None, own, {}, source=source, adapters=adapters, family=family)
+    beside: dict[str, Any] = {"source": source, "reference": reference, "adapters": adapters, "family": family}
+    return Song(0, song_id, song_id, where, 1, 1, seed, None, own, {}, **beside)
 
 
 def _family(row: Mapping[str, Any]) -> Family:

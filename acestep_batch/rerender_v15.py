@@ -10,7 +10,7 @@ from typing import Any
 from acestep_batch.engine.base import Engine, StepCallback
 from acestep_batch.engine.load import EngineKey, model_facts
 from acestep_batch.engine.v15.dtypes import dtype_name
-from acestep_batch.engine.v15.embedded_configs import LABEL
+from acestep_batch.engine.v15.embedded_configs import LABELS
 from acestep_batch.engine.v15.orchestration import Plan
 from acestep_batch.engine.v15.planner_files import PLANNERS
 from acestep_batch.engine.v15.song import V15Song
@@ -26,6 +26,7 @@ from acestep_batch.engine.v15.weights import (
     source_problems,
 )
 from acestep_batch.expectation import obstacles
+from acestep_batch.models import MODELS
 from acestep_batch.problems import Refused, one_line, refuse
 from acestep_batch.recorded import Recorded, files_by_name
 from acestep_batch.v15_target import EMBEDDED_PLANNER
@@ -55,7 +56,7 @@ def v15_engine_key(recorded: Recorded, place: WeightsPlace, device: str) -> Engi
     """
     variant = Variant(str(recorded.engine.get("variant", Variant.TURBO)))
     checkpoint = bundle = None
-    if not recorded.model_files.keys() <= {LABEL}:
+    if not recorded.model_files.keys() <= set(LABELS.values()):
         commit, revision = (recorded.engine.get(name) for name in ("commit", "revision"))
         checkpoint = find_model(place.path, variant, str(commit or revision or "main"))
         if checkpoint is None:
@@ -69,7 +70,7 @@ def v15_engine_key(recorded: Recorded, place: WeightsPlace, device: str) -> Engi
     if problems := obstacles(recorded, here, {}):
         raise Refused(problems)
     return EngineKey(
-        model="embedded_v15" if checkpoint is None else f"v15_{variant}",
+        model=_model_name(variant, checkpoint is None),
         device=device,
         bf16=recorded.song.generation.bf16,
         torch_compile=recorded.song.generation.torch_compile,
@@ -79,6 +80,11 @@ def v15_engine_key(recorded: Recorded, place: WeightsPlace, device: str) -> Engi
         strict=bool(recorded.engine.get("strict")),
         v15=source,
     )
+
+
+def _model_name(variant: Variant, is_embedded: bool) -> str:
+    """As ``model.name``."""
+    return next(name for name, each in MODELS.items() if (each.variant, each.is_embedded) == (variant, is_embedded))
 
 
 def _dtype(recorded: Recorded, device: str) -> str:

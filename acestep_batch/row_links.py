@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from acestep_batch.compose import Run
 from acestep_batch.linking import Places, by_row, linked, needs_linking
 from acestep_batch.lint import Advice
+from acestep_batch.models import Family
 from acestep_batch.plan import CheckedRow
 from acestep_batch.room import memory_advice
 from acestep_batch.song_tasks import SOURCE_TASKS, source_name, task_name
@@ -36,9 +37,10 @@ class HeldRows:
         if settings is None or not needs_linking(settings.values):
             return False
         self.rows.append(checked)
-        named = source_name(settings.values) if task_name(settings.values) in SOURCE_TASKS else None
-        if named is not None and named[1].startswith("@"):
-            self._wanted.add(named[1][1:].strip())
+        values = settings.values
+        named = source_name(values) if task_name(values) in SOURCE_TASKS else None
+        texts = [*([named[1]] if named is not None else []), str(values["reference_audio"] or "").strip()]
+        self._wanted.update(text[1:].strip() for text in texts if text.startswith("@"))
         return True
 
     def lacks(self, rows: Iterable[CheckedRow]) -> bool:
@@ -64,8 +66,9 @@ class HeldRows:
         lengths: dict[str, float] = {}
         advice: dict[str, list[Advice]] = {}
         for song in found.songs:
-            lengths[song.id] = lengths.get(song.id, 0.0) + song.generation.audio_duration
-            if song.source is not None and target.checkpoint is not None and not target.problems:
+            lengths[song.id] = lengths.get(song.id, 0.0) + song.longest_s
+            is_v1 = target.family is Family.V1
+            if is_v1 and song.source is not None and target.checkpoint is not None and not target.problems:
                 request, generation = song.v1_request(), song.generation
                 said = memory_advice(target, generation.device_id, generation.bf16, request)
                 own = advice.setdefault(song.id, [])

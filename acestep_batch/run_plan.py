@@ -20,14 +20,15 @@ from acestep_batch.plan import Song
 from acestep_batch.problems import one_line, refuse
 from acestep_batch.run_folder import read_run_file
 from acestep_batch.schema import SONG, Generation
-from acestep_batch.song_tasks import SOURCE_TASKS
+from acestep_batch.song_tasks import takes_source
 from acestep_batch.sources import adapters_of, source_of_record
 
 PLAN = "plan.jsonl"
 AUDIO = "audio"
 """Folder of the audio files of a run."""
 
-_OWN = tuple(each.name for each in fields(Song) if each.name not in ("generation", "requested", "source", "adapters"))
+_APART = ("generation", "requested", "source", "reference", "adapters")
+_OWN = tuple(each.name for each in fields(Song) if each.name not in _APART)
 _IDENTITY = re.compile("[0-9a-f]{64}")
 _LONGEST_STEM_BYTES = 220
 _SONG_TYPES: Mapping[str, tuple[type, ...]] = {
@@ -80,6 +81,8 @@ def _song_line(song: Song) -> dict[str, Any]:
         own["family"] = str(song.family)
     if song.source is not None:
         own["source"] = asdict(song.source)
+    if song.reference is not None:
+        own["reference"] = asdict(song.reference)
     if song.adapters:
         own["adapters"] = [[str(each.path), each.weight, each.sha256] for each in song.adapters]
     return own
@@ -123,6 +126,7 @@ def _planned(line: Mapping[str, Any], folder: Path, may_leave: bool) -> PlannedS
         "notes": tuple(map(_text, values["notes"])),
         "family": Family(values.get("family", Family.V1)),
         "source": source_of_record(values.get("source")),
+        "reference": source_of_record(values.get("reference")),
         "adapters": adapters_of(values.get("adapters", ())),
     }
     song = Song(**{**values, **typed})
@@ -131,8 +135,10 @@ def _planned(line: Mapping[str, Any], folder: Path, may_leave: bool) -> PlannedS
             raise ValueError(f"song.{name} is {shown(getattr(song, name))}")
     if song.index < 1 or song.generation.actual_seeds != (song.seed,) or not f"{song.id}{song.song_id}".isprintable():
         raise ValueError(f"song {song.song_id!r} has an impossible place, seed or name")
-    if (song.source is not None) != (song.generation.task in SOURCE_TASKS):
+    if (song.source is not None) != takes_source(song.generation.task, song.generation.src_audio_path):
         raise ValueError(f"song {song.song_id!r} has a source and no task for it, or a task without one")
+    if (song.reference is not None) != (song.generation.reference_audio is not None):
+        raise ValueError(f"song {song.song_id!r} has a reference and no name for it, or a name without one")
     stem, formats, facts, batch, same_as = (line[name] for name in ("stem", "formats", "facts", "batch", "same_as"))
     if not isinstance(stem, str) or safe_name(stem) != stem or len(stem.encode("utf-8")) > _LONGEST_STEM_BYTES:
         raise ValueError(f"stem {shown(stem)} is no file name")
@@ -184,7 +190,7 @@ def is_same_plan(one: Sequence[PlannedSong], other: Sequence[PlannedSong]) -> bo
 def _settled(planned: PlannedSong) -> tuple[Any, ...]:
     song = planned.song
     own = (song.song_id, song.index, song.id, song.take, song.takes, song.preset)
-    beside = (song.source, song.adapters)
+    beside = (song.source, song.reference, song.adapters)
     return *own, *beside, planned.identity, planned.files, planned.batch, planned.same_as
 
 

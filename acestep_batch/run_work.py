@@ -157,17 +157,24 @@ def planned_songs(checked: Preflight, folder: Path, seeds: Mapping[str, tuple[in
 
 
 def with_source(song: Song, planned: Mapping[str, PlannedSong], output: Output) -> Song:
-    """A song that starts from another of the run, with that one's identity and with what is taken of it."""
-    if song.source is None or song.source.song_id is None:
-        return song
-    source = planned[song.source.song_id]
-    name = source.files.formats[0]
-    form = LATENTS if output.save_latents else audio_format(name, output.wav_subtype).label
-    notes = song.notes
-    if form != LATENTS and is_lossy(name):
-        note = f"{source.song.song_id}, which it starts from, was read from {name}: output.save_latents=true loses less"
-        notes = tuple(dict.fromkeys((*notes, note)))
-    return replace(song, source=replace(song.source, form=form, identity=source.identity), notes=notes)
+    """A song that starts from another of the run, with that one's identity and with what is taken of it.
+
+    Of a reference that is the audio, even where latents are kept.
+    """
+    if song.source is not None and song.source.song_id is not None:
+        source = planned[song.source.song_id]
+        name = source.files.formats[0]
+        form = LATENTS if output.save_latents else audio_format(name, output.wav_subtype).label
+        notes = song.notes
+        if form != LATENTS and is_lossy(name):
+            note = f"{source.song.song_id}, which it starts from, was read from {name}: output.save_latents=true loses less"
+            notes = tuple(dict.fromkeys((*notes, note)))
+        song = replace(song, source=replace(song.source, form=form, identity=source.identity), notes=notes)
+    if song.reference is not None and song.reference.song_id is not None:
+        timbre = planned[song.reference.song_id]
+        form = audio_format(timbre.files.formats[0], output.wav_subtype).label
+        song = replace(song, reference=replace(song.reference, form=form, identity=timbre.identity))
+    return song
 
 
 def audio_targets(songs: Sequence[Song], checked: Preflight, folder: Path) -> list[OutputTarget]:

@@ -149,7 +149,7 @@ def _denoised(
         return on_step
 
     songs = [each.song for each in batch.songs]
-    if job.sources is None or not any(song.source is not None or song.adapters for song in songs):
+    if job.sources is None or not any(song.beginnings or song.adapters for song in songs):
         return denoise(engine, songs, on_batch)
     sources, failed = job.sources.load(songs)
     lost = [Attempt(song, 0.0, error=failed[song.song_id]) for song in songs if song.song_id in failed]
@@ -192,6 +192,7 @@ def _finish(
             peak_memory_bytes=peaks[0],
             peak_process_bytes=peaks[1],
             source=None if job.sources is None else job.sources.used.get(each.song.song_id),
+            reference=None if job.sources is None else job.sources.used_references.get(each.song.song_id),
         )
         outcome = _written(job, own, each, outcome, facts)
         take(outcome)

@@ -10,10 +10,12 @@ from types import MappingProxyType
 from acestep_batch.engine.v1.limits import LYRIC_LANGUAGES, PROMPT_TOKENS
 from acestep_batch.engine.v15.constants import (
     BPM,
+    CODEBOOK_SIZE,
     LANGUAGES,
     NO_INPUT,
     PLANNED_DURATION_S,
     TIMESIGNATURES,
+    TRACK_NAMES,
     UNKNOWN_LANGUAGE,
 )
 from acestep_batch.engine.v15.dtypes import DTYPES
@@ -162,14 +164,18 @@ class Generation:
         f"{_GUIDE}, Save Location", nullable=True,
     )  # fmt: skip
     task: str = declare(
-        "choice", "text2music", "What is made: a new song, or something of one that exists.", _REFERENCE,
-        choices=("text2music", "retake", "repaint", "extend", "edit", "audio2audio"),
-        only=Family.V1,
+        "choice", "text2music", "What is made: a new song, or something of one that exists. v1 knows text2music, "
+        "retake, repaint, extend, edit and audio2audio; 1.5 text2music, cover and repaint, its base model also "
+        "extract, lego and complete.", _REFERENCE,
+        choices=(
+            "text2music", "retake", "repaint", "extend", "edit", "audio2audio", "cover", "extract", "lego", "complete",
+        ),
+        aliases=("task_type",),
     )  # fmt: skip
     src_audio_path: str | None = declare(
-        "str", None, "The song that repaint, extend and edit start from: an audio file, @ID of this manifest, or "
-        "@RUN_FOLDER/ID of an earlier run.", _REFERENCE, nullable=True,
-        only=Family.V1,
+        "str", None, "The song that repaint, extend, edit, cover, extract, lego and complete start from: an audio "
+        "file, @ID of this manifest, or @RUN_FOLDER/ID of an earlier run.", _REFERENCE, nullable=True,
+        aliases=("src_audio",),
     )  # fmt: skip
     retake_seeds: tuple[int, ...] | None = declare(
         "ints", None, "Seeds of the noise that retake, repaint, extend and edit bring in, one for each audio or one "
@@ -182,14 +188,12 @@ class Generation:
         only=Family.V1,
     )  # fmt: skip
     repaint_start: float = declare(
-        "float", 0.0, "Where repaint begins. extend: below 0 is as much new before the source.", _REFERENCE,
-        hard=Range(), unit="s",
-        only=Family.V1,
+        "float", 0.0, "Where repaint and lego begin. extend: below 0 is as much new before the source.", _REFERENCE,
+        hard=Range(), unit="s", aliases=("repainting_start",),
     )  # fmt: skip
     repaint_end: float = declare(
-        "float", 0.0, "Where repaint ends. extend: what lies beyond the source's end is new.", _REFERENCE,
-        hard=Range(0.0), unit="s",
-        only=Family.V1,
+        "float", 0.0, "Where repaint and lego end; with 1.5, 0 and -1 are the source's end. extend: what lies beyond "
+        "the source's end is new.", _REFERENCE, hard=Range(0.0, also=(-1.0,)), unit="s", aliases=("repainting_end",),
     )  # fmt: skip
     edit_target_prompt: str | None = declare(
         "str", None, "What edit leads the source to, which prompt describes; null keeps prompt.", _REFERENCE,
@@ -237,6 +241,26 @@ class Generation:
         "floats", (1.0,), "Factor on what a LoRA adds, one for each or one for all.", _REFERENCE,
         hard=Range(-10.0, 10.0),
         only=Family.V1,
+    )  # fmt: skip
+    reference_audio: str | None = declare(
+        "str", None, "A song whose timbre is taken, of any task: written as src_audio_path is.", _V15, nullable=True,
+        only=Family.V15,
+    )  # fmt: skip
+    audio_codes: tuple[int, ...] | None = declare(
+        "codes", None, "The song's outline, 5 codes a second, in place of the planner's; it decides the length.", _V15,
+        hard=Range(0, CODEBOOK_SIZE - 1), nullable=True, only=Family.V15,
+    )  # fmt: skip
+    audio_cover_strength: float = declare(
+        "float", 1.0, "The share of the steps that follow the source of cover, or audio codes; the others go on "
+        "without.", _V15, hard=_UNIT, only=Family.V15,
+    )  # fmt: skip
+    track_name: str | None = declare(
+        "choice", None, "The track that extract takes out of the source, or that lego adds to it.", _V15,
+        choices=TRACK_NAMES, nullable=True, only=Family.V15,
+    )  # fmt: skip
+    complete_track_classes: tuple[str, ...] | None = declare(
+        "choices", None, "The tracks that complete adds to the source.", _V15, choices=TRACK_NAMES, nullable=True,
+        only=Family.V15,
     )  # fmt: skip
     bpm: int | None = declare(
         "int", None, "Beats a minute; null leaves it to the planner.", _V15, hard=Range(BPM[0], BPM[-1]), nullable=True,
@@ -533,12 +557,13 @@ TEXT_FILES: Mapping[str, str] = MappingProxyType({"prompt_file": "prompt", "lyri
 """Keys that name a text file, and the parameter that its text becomes."""
 
 _SOURCE, _RETAKE = "src_audio_path", ("retake_seeds", "retake_variance")
-TASKS: Mapping[str, frozenset[str]] = MappingProxyType(
+_WINDOW = ("repaint_start", "repaint_end")
+_V1_TASKS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "text2music": frozenset(),
         "retake": frozenset(_RETAKE),
-        "repaint": frozenset({_SOURCE, "repaint_start", "repaint_end", *_RETAKE}),
-        "extend": frozenset({_SOURCE, "repaint_start", "repaint_end", *_RETAKE}),
+        "repaint": frozenset({_SOURCE, *_WINDOW, *_RETAKE}),
+        "extend": frozenset({_SOURCE, *_WINDOW, *_RETAKE}),
         "edit": frozenset({
             _SOURCE, "retake_seeds", "edit_target_prompt", "edit_target_lyrics", "edit_n_min", "edit_n_max",
             "edit_n_avg",
@@ -546,9 +571,24 @@ TASKS: Mapping[str, frozenset[str]] = MappingProxyType(
         "audio2audio": frozenset({"ref_audio_input", "ref_audio_strength"}),
     }
 )  # fmt: skip
-"""The parameters that only some tasks use, by the task that does."""
+_V15_TASKS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "text2music": frozenset(),
+        "cover": frozenset({_SOURCE}),
+        "repaint": frozenset({_SOURCE, *_WINDOW}),
+        "extract": frozenset({_SOURCE, "track_name"}),
+        "lego": frozenset({_SOURCE, *_WINDOW, "track_name"}),
+        "complete": frozenset({_SOURCE, "complete_track_classes"}),
+    }
+)
+TASKS: Mapping[Family, Mapping[str, frozenset[str]]] = MappingProxyType(
+    {Family.V1: _V1_TASKS, Family.V15: _V15_TASKS}
+)
+"""The tasks of each family and, by the task, the parameters that only some tasks use."""
 
-TASK_PARAMETERS: frozenset[str] = frozenset({"audio2audio_enable"}).union(*TASKS.values())
+TASK_PARAMETERS: frozenset[str] = frozenset({"audio2audio_enable"}).union(
+    *(own for tasks in TASKS.values() for own in tasks.values())
+)
 """Those of any task; a new song looks at none of them."""
 
 LORA_PARAMETERS = frozenset({"lora_name_or_path", "lora_weight"})
@@ -560,7 +600,7 @@ def names_used(task: str, has_lora: bool, family: Family = Family.V1) -> tuple[s
 
     What others it knows has no effect and stands in no record.
     """
-    unused = {"task"} | TASK_PARAMETERS if task == "text2music" else TASK_PARAMETERS - TASKS[task]
+    unused = {"task"} | TASK_PARAMETERS if task == "text2music" else TASK_PARAMETERS - TASKS[family][task]
     dropped = unused if has_lora else unused | LORA_PARAMETERS
     return tuple(name for name in SONG_OF[family] if name not in dropped)
 

@@ -96,7 +96,7 @@ def print_dry_run(out: Console, checked: Sequence[Preflight]) -> None:
 
 def _planned(checked: Preflight) -> list[tuple[str, ...]]:
     from acestep_batch.parameter import RANDOM
-    from acestep_batch.song_tasks import SOURCE_TASKS, task_name
+    from acestep_batch.song_tasks import takes_source, task_name
     from acestep_batch.songs import duration_s, seed_pairs, seeds_of
 
     lines: list[tuple[str, ...]] = []
@@ -106,7 +106,7 @@ def _planned(checked: Preflight) -> list[tuple[str, ...]]:
         values = row.settings.values
         is_random = values["actual_seeds"] == RANDOM
         is_v15 = checked.target.family is Family.V15
-        unknown = "its source's" if task_name(values) in SOURCE_TASKS else ""
+        unknown = "its source's" if takes_source(task_name(values), values["src_audio_path"]) else ""
         if values["audio_duration"] == -1 and (is_v15 or is_random):
             unknown = unknown or ("planned" if is_v15 else "drawn")
         for seed, _ in seed_pairs(row.settings, seeds_of(row.settings, row.row.id)):

@@ -168,7 +168,7 @@ def _contradictions(
         expected["overlapped_decode"] = True
     yield from (name for name, value in expected.items() if sidecar.get(name) != value)
     names = ("identity", "model", "row", "take", "preset", "frames", "duration_s", "model_calls", "micro_batch")
-    shared = (*names, "rungs", "notes", "same_as", "started_from", "loras")
+    shared = (*names, "rungs", "notes", "same_as", "started_from", "reference_from", "loras")
     yield from (name for name in shared if own.get(name) != record.get(name))
     if own["derived_seeds"] != {"song": record["seed"]}:
         yield "derived_seeds"

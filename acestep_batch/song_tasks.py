@@ -14,6 +14,7 @@ from acestep_batch.engine.v1.limits import (
     latent_frames,
     source_frames,
 )
+from acestep_batch.models import Family
 from acestep_batch.schema import SONG, TASK_PARAMETERS, TASKS
 from acestep_batch.seeds import derived_bits
 
@@ -21,14 +22,27 @@ if TYPE_CHECKING:
     from acestep_batch.schema import Generation
 
 NEW_SONG = "text2music"
-SOURCE_TASKS = frozenset(name for name, own in TASKS.items() if own & {"src_audio_path", "ref_audio_input"})
-SEEDED_TASKS = frozenset(name for name, own in TASKS.items() if "retake_seeds" in own)
-_UNUSED: Mapping[str, frozenset[str]] = {task.name: names for task, names in UNUSED_SETTINGS.items()}
+SOURCE_TASKS = frozenset(
+    name for tasks in TASKS.values() for name, own in tasks.items() if own & {"src_audio_path", "ref_audio_input"}
+)
+"""Tasks that start from a song, or that can: ``takes_source`` says which do."""
+SEEDED_TASKS = frozenset(name for name, own in TASKS[Family.V1].items() if "retake_seeds" in own)
+"""Tasks of v1 with noise beside the song's own."""
+_ON_SOURCE = frozenset({"audio_duration", "audio_codes", "audio_cover_strength"})
+_UNUSED: Mapping[Family, Mapping[str, frozenset[str]]] = {
+    Family.V1: {task.name: names for task, names in UNUSED_SETTINGS.items()},
+    Family.V15: dict.fromkeys(("repaint", "extract", "lego", "complete"), _ON_SOURCE),
+}
 
 
 def task_name(values: Mapping[str, Any]) -> str:
     """The task that settings ask for, however they say it."""
     return "audio2audio" if values["audio2audio_enable"] else str(values["task"])
+
+
+def takes_source(task: str, src_audio_path: str | None) -> bool:
+    """Whether a task starts from a song; cover of 1.5 may do with a reference or audio codes."""
+    return task in SOURCE_TASKS and (task != "cover" or bool((src_audio_path or "").strip()))
 
 
 def source_name(values: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -60,18 +74,25 @@ def retake_seed_of(seed: int) -> int:
 
 
 @cache
-def unheard_names(task: str) -> frozenset[str]:
-    """Parameters that a task does not look at: those of other tasks, and settings of a new song."""
-    return (TASK_PARAMETERS - TASKS[task]) | _UNUSED.get(task, frozenset())
+def unheard_names(task: str, family: Family = Family.V1) -> frozenset[str]:
+    """Parameters that a task does not look at: those of other tasks, and settings of a new song.
+
+    Of a task that the family does not know, those of all tasks.
+    """
+    return (TASK_PARAMETERS - TASKS[family].get(task, frozenset())) | _UNUSED[family].get(task, frozenset())
 
 
-def unused_names(task: str, given: Iterable[str], values: Mapping[str, Any]) -> list[str]:
+def unused_names(
+    task: str, given: Iterable[str], values: Mapping[str, Any], family: Family = Family.V1
+) -> list[str]:
     """Of the parameters that somebody gave, those that the task has no use for, sorted.
 
     Of a new song all that only tasks know, so that nothing is passed over in silence; of a task those that ask for
     something else than the default.
     """
-    unused = unheard_names(task).intersection(given)
+    unused = unheard_names(task, family).intersection(given)
+    if family is Family.V15 and (values["audio_codes"] or takes_source(task, values["src_audio_path"])):
+        unused |= {"audio_duration"}.intersection(given)  # codes and sources have a length of their own
     if task == NEW_SONG:
         return sorted(unused)
     unused -= {"audio2audio_enable", *(("src_audio_path",) if task == "audio2audio" else ())}

@@ -93,7 +93,7 @@ def songs_of(
             }
             if target.family is Family.V15:
                 values["audio_duration"] = known_length_s(effective, seed)
-            if retake_seed is not None:
+            if retake_seed is not None and target.family is Family.V1:
                 values["retake_seeds"] = (retake_seed,)
             own_id = _free_id(f"{checked.row.id}_{retake_seed if retaken else seed}", taken) if len(pairs) > 1 else ""
             songs.append(

@@ -15,6 +15,10 @@ import soundfile
 
 from acestep_batch.engine.tasks import Adapter, AudioSource
 from acestep_batch.engine.v1.limits import NATIVE_SAMPLE_RATE, SAMPLES_PER_FRAME
+from acestep_batch.engine.v15.request import SAMPLE_RATE as V15_SAMPLE_RATE
+from acestep_batch.engine.v15.request import SAMPLES_PER_FRAME as V15_SAMPLES_PER_FRAME
+from acestep_batch.engine.v15.request import whole_frames
+from acestep_batch.models import Family
 from acestep_batch.outputs.audio_files import BLOCK_FRAMES
 from acestep_batch.outputs.plain_files import check_plain_file
 from acestep_batch.reading import number
@@ -32,7 +36,7 @@ class SongSource:
     """What a task starts from, as the plan knows it: a file, or a song of the same run, which may not be made yet."""
 
     frames: int
-    """Latent frames."""
+    """Latent frames; 0 of a song of the same run whose length a planner is to decide."""
     form: str
     """``WHOLE_FILE``, ``SONG_AUDIO``, ``LATENTS``, or the label of the encoding of a song of the same run."""
     path: str | None = None
@@ -47,7 +51,16 @@ class SongSource:
     @property
     def facts(self) -> dict[str, Any]:
         """What of it decides the sound of a song, wherever it lies."""
-        return {"source": self.sha256 if self.song_id is None else self.identity, "source_from": self.form}
+        return {"source": self._content, "source_from": self.form}
+
+    @property
+    def reference_facts(self) -> dict[str, Any]:
+        """The same of a song whose timbre is taken."""
+        return {"reference": self._content, "reference_from": self.form}
+
+    @property
+    def _content(self) -> str | None:
+        return self.sha256 if self.song_id is None else self.identity
 
 
 def source_of_record(values: object) -> SongSource | None:
@@ -60,7 +73,9 @@ def source_of_record(values: object) -> SongSource | None:
     known: dict[str, Any] = {name: dict(values).get(name) for name in _FIELDS}  # type: ignore[call-overload]
     source = SongSource(**known)
     texts = (source.path, source.sha256, source.song_id, source.identity)
-    if type(source.frames) is not int or not 0 < source.frames < 2**31 or not isinstance(source.form, str):
+    is_awaited = source.path is None and source.song_id is not None
+    least = 0 if is_awaited else 1
+    if type(source.frames) is not int or not least <= source.frames < 2**31 or not isinstance(source.form, str):
         raise ValueError("a source has an impossible length or form")
     if any(text is not None and (not isinstance(text, str) or not text.isprintable()) for text in texts):
         raise ValueError("a source's name is no text")
@@ -94,8 +109,16 @@ class AudioFacts:
 
     sha256: str
     """Of its samples, as ``outputs.audio_files.pcm_sha256`` gives it."""
-    frames: int
-    """Latent frames that the engine makes of it; the last one is filled up with silence."""
+    samples: int
+    sample_rate: int
+    """In Hz."""
+
+    def frames(self, family: Family = Family.V1) -> int:
+        """Latent frames that a family's engine makes of it: v1 fills up the last one with silence, 1.5 drops it."""
+        if family is Family.V15:
+            return whole_frames(self.samples, self.sample_rate)
+        native = -(-self.samples * NATIVE_SAMPLE_RATE // self.sample_rate)
+        return -(-native // SAMPLES_PER_FRAME)
 
 
 def is_remote(text: str) -> bool:
@@ -134,13 +157,17 @@ def _audio_facts(path: Path, _size: int, _changed_ns: int) -> AudioFacts:
         raise ValueError(f"is no audio that can be read ({error})") from error
     if not samples:
         raise ValueError("has no audio in it")
-    native = -(-samples * NATIVE_SAMPLE_RATE // rate)
-    return AudioFacts(digest.hexdigest(), -(-native // SAMPLES_PER_FRAME))
+    return AudioFacts(digest.hexdigest(), samples, rate)
 
 
-def song_audio(samples: np.ndarray, sample_rate: int, frames: int) -> AudioSource:
+def song_audio(samples: np.ndarray, sample_rate: int, frames: int, family: Family = Family.V1) -> AudioSource:
     """Audio ``[C, N]`` of a song of ``frames`` latent frames, for the engine to make as many of it again.
 
-    Resampling rounds lengths up: with its last sample, a song would begin another frame.
+    Resampling rounds lengths up: with its last sample, a song of v1 would begin another frame. Of 1.5 whole frames are
+    taken, so that what a lossy format has lost at the end is filled up with silence.
     """
-    return AudioSource(samples[:, : frames * SAMPLES_PER_FRAME * sample_rate // NATIVE_SAMPLE_RATE], sample_rate)
+    if family is Family.V1:
+        return AudioSource(samples[:, : frames * SAMPLES_PER_FRAME * sample_rate // NATIVE_SAMPLE_RATE], sample_rate)
+    wanted = -(-frames * V15_SAMPLES_PER_FRAME * sample_rate // V15_SAMPLE_RATE)
+    missing = max(0, wanted - samples.shape[-1])
+    return AudioSource(np.pad(samples[:, :wanted], ((0, 0), (0, missing))), sample_rate)

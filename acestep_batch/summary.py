@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _NUMBER_LISTS = frozenset({"actual_seeds", "oss_steps", "retake_seeds", "lora_weight", "timesteps"})
 _LISTS = _NUMBER_LISTS | {"files", "notes", "rungs", "quality_reasons", "lora_name_or_path"}
-_PROGRAMS_READ = frozenset({"audio", "environment", "started_from", "loras", "measurements"})
+_PROGRAMS_READ = frozenset({"audio", "environment", "started_from", "reference_from", "loras", "measurements"})
 _RUNS = re.compile(
     r"""((?:^|[\n\t;|])                                                          # where a cell could begin
     (?:[^\S\n\t]|["\x01-\x08\x0e-\x1f\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u2064])*+)  # blanks, the unseen, quotes

@@ -15,7 +15,7 @@ from acestep_batch.engine.drawn_weights import drawn_weights, identity
 from acestep_batch.engine.embedded_text import text_tokenizer_path
 from acestep_batch.engine.one_thread import one_thread
 from acestep_batch.engine.v15.components import Components
-from acestep_batch.engine.v15.embedded_configs import CONFIGS, LABEL
+from acestep_batch.engine.v15.embedded_configs import CONFIGS, LABELS
 from acestep_batch.engine.v15.key_map import AUDIO_TOKENIZER, CONDITION_ENCODER, DETOKENIZER, TRANSFORMER
 from acestep_batch.engine.v15.loading import build, finish
 from acestep_batch.engine.v15.pipeline import V15Engine
@@ -53,7 +53,8 @@ def load_embedded_v15(
 ) -> EmbeddedV15Engine:
     """The embedded 1.5 model as an engine; every variant has the same weights."""
     components, weights = embedded_components(device, dtype, variant)
-    return EmbeddedV15Engine(components, LABEL, files=[identity(LABEL, weights)])
+    label = LABELS[variant]
+    return EmbeddedV15Engine(components, label, files=[identity(label, weights)])
 
 
 def embedded_components(

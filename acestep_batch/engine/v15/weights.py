@@ -18,7 +18,7 @@ from acestep_batch.engine.v15.checkpoint_layout import (
     layout_problems,
     read_config,
 )
-from acestep_batch.engine.v15.embedded_configs import EMBEDDED_DIFFUSION
+from acestep_batch.engine.v15.embedded_configs import embedded_diffusion
 from acestep_batch.engine.v15.embedded_planner_identity import EMBEDDED_PLANNER_WEIGHTS
 from acestep_batch.engine.v15.key_map import TRANSFORMER
 from acestep_batch.engine.v15.planner_files import CONFIG, PLANNERS, TOKENIZER, planner_problems
@@ -116,7 +116,7 @@ def source_problems(source: PlannerSource) -> list[Problem]:
 def model_file_facts(folder: Path | None, source: V15Source) -> list[FileFacts]:
     """Every file of the model, by names that say nothing of the machine; the embedded model without a folder."""
     if folder is None:
-        return [EMBEDDED_DIFFUSION]
+        return [embedded_diffusion(source.variant)]
     return [_named(facts) for facts in describe_layout(model_layout(folder, source))]
 
 

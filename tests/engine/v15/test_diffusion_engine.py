@@ -13,7 +13,7 @@ from diffusion_support import engine, latents, song, tone
 from acestep_batch.engine.base import Decoding
 from acestep_batch.engine.v15.autoencoder import encode, halo_frames
 from acestep_batch.engine.v15.batching import model_calls, sampling_key
-from acestep_batch.engine.v15.embedded_configs import EMBEDDED_DIFFUSION, LABEL
+from acestep_batch.engine.v15.embedded_configs import LABELS, embedded_diffusion
 from acestep_batch.engine.v15.embedded_diffusion import load_embedded_v15
 from acestep_batch.engine.v15.request import V15Request
 from acestep_batch.engine.v15.variant import Variant
@@ -228,9 +228,9 @@ def test_half_precision_makes_sound(dtype: torch.dtype) -> None:
 def test_the_weights_are_the_recorded_bits_and_global_random_states_stay() -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index]
     described = load_embedded_v15().describe()
-    assert described["files"] == [dict(EMBEDDED_DIFFUSION)]
+    assert described["files"] == [dict(embedded_diffusion(Variant.TURBO))]
     assert described["variant"] == "turbo"
     assert described["made_on"]["threads"] == 1
-    assert engine().label == LABEL
+    assert engine().label == LABELS[Variant.TURBO]
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]  # type: ignore[index]
