@@ -12,6 +12,7 @@ from acestep_batch.engine.base import SETTINGS, SongRequest
 from acestep_batch.engine.tasks import Retake
 from acestep_batch.engine.v1.refusals import crash_reason
 from acestep_batch.engine.v15.durations import CODES_PER_SECOND
+from acestep_batch.engine.v15.orchestration import UNPLANNED_TASKS
 from acestep_batch.engine.v15.tasks import tasks_of
 from acestep_batch.families import foreign_values
 from acestep_batch.models import MODELS, Family
@@ -147,7 +148,8 @@ def _v15_task_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
 def _v15_conflicts(settings: Settings, target: Target) -> Iterator[Conflict]:
     if target.v15 is None:
         return
-    if settings.values["planner"] == "auto" and target.planner_problems:
+    is_planned = settings.values["planner"] == "auto" and settings.values["task"] not in UNPLANNED_TASKS
+    if is_planned and target.planner_problems:
         yield from (Conflict("planner", f"auto, but {each.message}", each.remedy) for each in target.planner_problems)
         return
     values, _ = target.effective(settings)

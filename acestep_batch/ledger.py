@@ -25,9 +25,10 @@ _LIST: tuple[type, ...] = (list,)
 _WHOLE: tuple[type, ...] = (int, NoneType)
 _NUMBER: tuple[type, ...] = (int, float, NoneType)
 _LIST_KINDS = frozenset({"ints", "floats", "names", "seeds"})
+_LISTS_OR_NONE = dict.fromkeys(("choices", "codes"), (list, NoneType))
 _KINDS: Mapping[str, tuple[type, ...]] = {
     **{
-        name: {"int": _WHOLE, "float": _NUMBER, "bool": (bool, NoneType), "floats": _LIST}.get(each.kind, _PLAIN)
+        name: {"int": _WHOLE, "float": _NUMBER, "bool": (bool, NoneType), **_LISTS_OR_NONE}.get(each.kind, _PLAIN)
         for name, each in SONG.items()
         if each.kind not in _LIST_KINDS
     },

@@ -167,6 +167,8 @@ def _property(parameter: Parameter) -> dict[str, Any]:
         "ints": {"type": "array", "items": numbers},
         "floats": _one_or_several({"type": "number"} | _bounds(parameter)),
         "names": _one_or_several({"type": "string"}),
+        "choices": _one_or_several({"enum": list(parameter.choices)}),
+        "codes": {"anyOf": [{"type": "array", "items": numbers}, {"type": "string"}]},
         "seeds": {"anyOf": [numbers, {"type": "array", "items": numbers}, {"const": "random"}]},
     }
     found = dict(kinds[parameter.kind])

@@ -56,7 +56,7 @@ class SongSource:
     @property
     def reference_facts(self) -> dict[str, Any]:
         """The same of a song whose timbre is taken."""
-        return {"reference": self._content, "reference_from": self.form}
+        return {"reference": self._content, "reference_form": self.form}
 
     @property
     def _content(self) -> str | None:

@@ -11,7 +11,7 @@ from acestep_batch.engine.tasks import AudioSource, AwaitedSource, LatentSource,
 from acestep_batch.engine.v15.constants import COVER, PLANNED_DURATION_S, TEXT2MUSIC
 from acestep_batch.engine.v15.durations import CODES_PER_SECOND
 from acestep_batch.engine.v15.limits import errors, notes
-from acestep_batch.engine.v15.orchestration import Plan, PlannerRequest, phases_of
+from acestep_batch.engine.v15.orchestration import UNPLANNED_TASKS, Plan, PlannerRequest, phases_of
 from acestep_batch.engine.v15.request import FRAMES_PER_SECOND, Sound, V15Request, Waveform, sound_frames
 from acestep_batch.engine.v15.song import V15Song
 from acestep_batch.engine.v15.variant import Variant
@@ -42,7 +42,8 @@ def effective_values(values: _Values, variant: Variant, has_planner: bool, longe
     found["reference_audio"] = (found["reference_audio"] or "").strip() or None
     if found["shift"] is None:
         found["shift"] = SHIFTS[variant]
-    if found["planner"] == "auto" and not has_planner:
+    is_unplanned = found["task"] in UNPLANNED_TASKS
+    if is_unplanned or (found["planner"] == "auto" and not has_planner):
         found["planner"] = NO_PLANNER
     if found["planner"] != FROM_RECORD:
         found["plan"] = None

@@ -222,7 +222,7 @@ def test_a_dry_run_reports_everything_and_creates_nothing(cli):
     [
         (("hw=nope",), "allowed: a100"),
         (("hw=4090",), "did you mean rtx4090"),
-        (("model=v2",), "allowed: auto, embedded, embedded_v15, v1, v15"),
+        (("model=v2",), "allowed: auto, embedded, embedded_v15, embedded_v15_base, v1, v15"),
         (("generation.stepz=3",), "generation.stepz is no parameter"),
         (("+generation.stepz=3",), "generation.stepz is no parameter"),
         (("infer_stp=3",), "did you mean infer_step"),

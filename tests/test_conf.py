@@ -185,7 +185,7 @@ def test_without_any_choice_the_demo_runs_on_what_there_is(run_of: Callable[...,
 @pytest.mark.parametrize("path", sorted(MANIFESTS.iterdir()), ids=lambda path: path.name)
 def test_every_shipped_manifest_is_an_option_and_valid(path: Path, checked: Callable[..., Preflight]) -> None:
     assert f"path: shipped:{path.name}" in (CONF / "manifest" / f"{path.stem}.yaml").read_text(encoding="utf-8")
-    model = "embedded_v15" if path.stem == "latin_trap" else "embedded"
+    model = {"latin_trap": "embedded_v15", "tasks_v15": "embedded_v15_base"}.get(path.stem, "embedded")
     state = checked(f"manifest={path.stem}", "lint=error", f"model={model}")
     assert (state.problems, state.row_problems) == ([], [])
     assert state.counts["rows"] > 0

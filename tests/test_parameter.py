@@ -36,6 +36,7 @@ HARD = {
     "edit_n_max": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
     "edit_n_avg": ((1, 100), (0, 101)),
     "ref_audio_strength": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
+    "audio_cover_strength": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),
     "bpm": ((30, 300), (29, 301)),
     "shift": ((1e-9, 1000.0), (0.0, -1.0)),
     "cfg_interval_start": ((0.0, 1.0), (-1e-9, math.nextafter(1.0, 2.0))),

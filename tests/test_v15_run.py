@@ -16,6 +16,7 @@ from acestep_batch.cli import data_folder, main
 from acestep_batch.compose import Run
 from acestep_batch.hydra_config import Composer, composer
 from acestep_batch.identity import identity_of, sound_facts
+from acestep_batch.models import Family
 from acestep_batch.preflight import Preflight, preflight
 from acestep_batch.run_plan import read_plan
 from acestep_batch.schema import FROM_RECORD, SONG, names_used
@@ -151,7 +152,7 @@ def test_what_the_planner_reads_is_heard_only_where_it_works() -> None:
 
 
 def test_v1_rows_keep_to_v1s_parameters_and_those_of_1_5_to_theirs() -> None:
-    own = {name for name, each in SONG.items() if each.only == "v15"}
+    own = {name for name in names_used("text2music", False, Family.V15) if SONG[name].only == "v15"}
     others = {name for name in names_used("text2music", has_lora=False) if SONG[name].only == "v1"}
     record = records(render("lm=none"))["a"]
     assert own < record.keys()

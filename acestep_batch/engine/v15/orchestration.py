@@ -21,6 +21,10 @@ from acestep_batch.engine.v15.metadata import WRITTEN, Metadata, given_metadata
 from acestep_batch.problems import refuse
 
 
+UNPLANNED_TASKS = (COVER, REPAINT)
+"""No planner works for them: their source, or what they have in its place, decides."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlannerRequest:
     """What the planner reads of a song, under the published names; every value is inside its hard range.
@@ -153,7 +157,7 @@ def phases_of(request: PlannerRequest) -> Phases:
     given = given_metadata(request.bpm, request.keyscale, request.timesignature, request.duration_s, language)
     task = task_of(request)
     switched_on = request.thinking or request.use_cot_caption or request.use_cot_language or request.use_cot_metas
-    if not switched_on or task in (COVER, REPAINT):
+    if not switched_on or task in UNPLANNED_TASKS:
         return Phases(False, False, (), given)
     complete = None not in (given.bpm, given.keyscale, given.timesignature, given.duration)
     thought = request.use_cot_metas and not complete
