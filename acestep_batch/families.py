@@ -9,7 +9,7 @@ from acestep_batch.compose import Run
 from acestep_batch.models import MODELS, Family
 from acestep_batch.parameter import shown
 from acestep_batch.problems import Problem
-from acestep_batch.schema import LORA_PARAMETERS, PARAMETERS, SONG, SONG_OF, reads
+from acestep_batch.schema import PARAMETERS, SONG, SONG_OF, reads
 
 _INSTEAD: Mapping[str, str] = {
     "lyrics_language": "write vocal_language",
@@ -33,8 +33,6 @@ def own_values(values: Mapping[str, Any], family: Family) -> dict[str, Any]:
 
 
 def _message(name: str, value: object, family: Family) -> str:
-    if family is Family.V15 and name in LORA_PARAMETERS:
-        return f"{shown(value)}: this version makes new songs with {family.full_name}, without LoRAs"
     return f"{shown(value)} would have no effect: {family.full_name} has no {name}"
 
 

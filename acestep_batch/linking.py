@@ -13,7 +13,7 @@ from acestep_batch.engine.tasks import Adapter, AwaitedSource, Extend
 from acestep_batch.engine.v1.limits import LONGEST_FRAMES, song_frames
 from acestep_batch.engine.v1.refusals import crash_reason
 from acestep_batch.linking_v15 import fits_model, started
-from acestep_batch.loras import lora_adapter, transformer_sizes
+from acestep_batch.loras import fitting, lora_adapter
 from acestep_batch.models import Family
 from acestep_batch.parameter import shown
 from acestep_batch.plan import Song
@@ -191,11 +191,11 @@ class _Linker:
         if self.target.problems:
             return song, []  # there may be no model to hold them against
         weights = weights * len(names) if len(weights) == 1 else weights
-        sizes, folders = transformer_sizes(self.target.checkpoint), (self.places.manifest, Path())
+        fit, folders = fitting(self.target.checkpoint, self.target.v15), (self.places.manifest, Path())
         adapters: list[Adapter] = []
         problems: list[Problem] = []
         for name, weight in zip(names, weights, strict=True):
-            found = lora_adapter(name, weight, folders, sizes, f"{song.place}, lora_name_or_path")
+            found = lora_adapter(name, weight, folders, fit, f"{song.place}, lora_name_or_path")
             if isinstance(found, Adapter):
                 adapters.append(found)
             else:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 from acestep_batch.engine.embedded_sizes import embedded_sizes
+from acestep_batch.engine.lora_files import LORA_FILE, PEFT_FILE, lora_file, settings_file
 from acestep_batch.engine.tasks import Adapter
-from acestep_batch.engine.v1.lora_files import LORA_FILE, lora_file, lora_problems
+from acestep_batch.engine.v1 import lora_files as v1
 from acestep_batch.engine.v1.sizes import TransformerSizes, read_sizes
+from acestep_batch.engine.v15 import lora_files as v15
+from acestep_batch.engine.v15.weights import V15Source, transformer_config
 from acestep_batch.outputs.audio_files import file_sha256
 from acestep_batch.parameter import shown
 from acestep_batch.problems import Problem
@@ -20,9 +24,22 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _REMEDY = f"write none, or give its folder with {LORA_FILE}"
 
 
+Fit = Callable[[Path], list[Problem]]
+"""What keeps a LoRA from being loaded into a model; empty where nothing does."""
+
+
+def fitting(checkpoint: Path | None, source: V15Source | None) -> Fit:
+    """Holds LoRAs against a model: that of a checkpoint, or an embedded one; ``source`` is of a model of 1.5.
+
+    Raises Refused for a damaged checkpoint.
+    """
+    if source is not None:
+        return partial(v15.lora_problems, config=transformer_config(checkpoint, source))
+    return partial(v1.lora_problems, sizes=_sizes(checkpoint))
+
+
 @lru_cache(4)
-def transformer_sizes(checkpoint: Path | None) -> TransformerSizes:
-    """The sizes that a LoRA must fit: a checkpoint's, or the embedded model's. Raises Refused for a damaged one."""
+def _sizes(checkpoint: Path | None) -> TransformerSizes:
     return (embedded_sizes() if checkpoint is None else read_sizes(checkpoint)).transformer
 
 
@@ -43,19 +60,17 @@ def find_lora(name: str, folders: Sequence[Path]) -> Path | None:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    cached = try_to_load_from_cache(name, LORA_FILE)
-    return Path(cached) if isinstance(cached, str) else None
+    cached = (try_to_load_from_cache(name, file) for file in (LORA_FILE, PEFT_FILE))
+    return next((Path(file) for file in cached if isinstance(file, str)), None)
 
 
-def lora_adapter(
-    name: str, weight: float, folders: Sequence[Path], sizes: TransformerSizes, where: str
-) -> Adapter | list[Problem]:
+def lora_adapter(name: str, weight: float, folders: Sequence[Path], fit: Fit, where: str) -> Adapter | list[Problem]:
     """A LoRA that a row names, or why it cannot be used."""
     path = find_lora(name, folders)
     if path is None:
-        fetch = f"; `hf download {name} {LORA_FILE}` fetches it" if _HUB_ID.fullmatch(name) else ""
+        fetch = f"; `hf download {name}` fetches it" if _HUB_ID.fullmatch(name) else ""
         return [Problem(where, f"{shown(name)} does not exist on this machine", _REMEDY + fetch)]
-    problems = lora_problems(path, sizes)
+    problems = fit(path)
     if problems:
         return [Problem(where, f"{each.where}: {each.message}", each.remedy) for each in problems]
     try:
@@ -65,12 +80,20 @@ def lora_adapter(
 
 
 def lora_sha256(path: Path) -> str:
-    """sha256 of a LoRA's file, read once while it stays as it is. Raises OSError."""
-    file = lora_file(path)
-    status = file.stat()
-    return _sha256(file, status.st_size, status.st_mtime_ns)
+    """sha256 of a LoRA's file, read once while it stays as it is. Raises OSError.
+
+    Of one in peft's form, which two files make, it is the sha256 of ``adapter_config.json`` and then the weights.
+    """
+    files = [file for file in (settings_file(path), lora_file(path)) if file is not None]
+    stats = [file.stat() for file in files]
+    return _sha256(tuple((file, each.st_size, each.st_mtime_ns) for file, each in zip(files, stats, strict=True)))
 
 
 @lru_cache(1_000)
-def _sha256(file: Path, _size: int, _changed_ns: int) -> str:
-    return file_sha256(file)
+def _sha256(files: tuple[tuple[Path, int, int], ...]) -> str:
+    if len(files) == 1:
+        return file_sha256(files[0][0])
+    digest = hashlib.sha256()
+    for file, _, _ in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

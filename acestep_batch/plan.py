@@ -111,7 +111,7 @@ class Song:
             source = AwaitedSource(self.source.frames)
         if reference is None and self.reference is not None:
             reference = AwaitedSource(self.reference.frames)
-        return v15_song(self.values(), self.seed, source, reference)
+        return v15_song(self.values(), self.seed, source, reference, self.adapters)
 
     def v1_request(self, source: Source | None = None) -> SongRequest:
         """A song of v1 as its engine sees it; as ``request``."""

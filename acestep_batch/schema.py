@@ -235,12 +235,10 @@ class Generation:
     lora_name_or_path: tuple[str, ...] = declare(
         "names", (), "LoRAs, all at once: folders or files, or ids on the hub that are in its cache; none for none.",
         _REFERENCE,
-        only=Family.V1,
     )  # fmt: skip
     lora_weight: tuple[float, ...] = declare(
         "floats", (1.0,), "Factor on what a LoRA adds, one for each or one for all.", _REFERENCE,
         hard=Range(-10.0, 10.0),
-        only=Family.V1,
     )  # fmt: skip
     reference_audio: str | None = declare(
         "str", None, "A song whose timbre is taken, of any task: written as src_audio_path is.", _V15, nullable=True,
@@ -581,9 +579,7 @@ _V15_TASKS: Mapping[str, frozenset[str]] = MappingProxyType(
         "complete": frozenset({_SOURCE, "complete_track_classes"}),
     }
 )
-TASKS: Mapping[Family, Mapping[str, frozenset[str]]] = MappingProxyType(
-    {Family.V1: _V1_TASKS, Family.V15: _V15_TASKS}
-)
+TASKS: Mapping[Family, Mapping[str, frozenset[str]]] = MappingProxyType({Family.V1: _V1_TASKS, Family.V15: _V15_TASKS})
 """The tasks of each family and, by the task, the parameters that only some tasks use."""
 
 TASK_PARAMETERS: frozenset[str] = frozenset({"audio2audio_enable"}).union(

@@ -82,9 +82,7 @@ def unheard_names(task: str, family: Family = Family.V1) -> frozenset[str]:
     return (TASK_PARAMETERS - TASKS[family].get(task, frozenset())) | _UNUSED[family].get(task, frozenset())
 
 
-def unused_names(
-    task: str, given: Iterable[str], values: Mapping[str, Any], family: Family = Family.V1
-) -> list[str]:
+def unused_names(task: str, given: Iterable[str], values: Mapping[str, Any], family: Family = Family.V1) -> list[str]:
     """Of the parameters that somebody gave, those that the task has no use for, sorted.
 
     Of a new song all that only tasks know, so that nothing is passed over in silence; of a task those that ask for

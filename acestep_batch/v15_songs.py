@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from acestep_batch.engine.tasks import AudioSource, AwaitedSource, LatentSource, Source
+from acestep_batch.engine.tasks import Adapter, AudioSource, AwaitedSource, LatentSource, Source
 from acestep_batch.engine.v15.constants import COVER, PLANNED_DURATION_S, TEXT2MUSIC
 from acestep_batch.engine.v15.durations import CODES_PER_SECOND
 from acestep_batch.engine.v15.limits import errors, notes
@@ -52,8 +52,15 @@ def effective_values(values: _Values, variant: Variant, has_planner: bool, longe
     return found
 
 
-def v15_song(values: _Values, seed: int, source: Source | None = None, reference: Source | None = None) -> V15Song:
-    """The song as the engine sees it; ``values`` are effective ones, of which those count that its task looks at.
+def v15_song(
+    values: _Values,
+    seed: int,
+    source: Source | None = None,
+    reference: Source | None = None,
+    adapters: tuple[Adapter, ...] = (),
+) -> V15Song:
+    """The song as the engine sees it; ``values`` are effective ones, of which those count that its task looks at, and
+    ``adapters`` the LoRAs that they name.
 
     Raises:
         Refused: its plan is missing or damaged, which ``plan_of`` finds.
@@ -100,6 +107,7 @@ def v15_song(values: _Values, seed: int, source: Source | None = None, reference
             repainting_end=-1.0 if end == 0 else end,
             audio_cover_strength=1.0 if "audio_cover_strength" in unheard else values["audio_cover_strength"],
             audio_codes=codes,
+            adapters=adapters,
         ),
         planner=PlannerRequest(
             caption=values["prompt"],

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from acestep_batch.engine.embedded_sizes import TRANSFORMER_CONFIG
-from acestep_batch.engine.v1.lora_files import adaptable_layers, lora_file, lora_problems
+from acestep_batch.engine.lora_files import lora_file
+from acestep_batch.engine.v1.lora_files import adaptable_layers, lora_problems
 from acestep_batch.engine.v1.sizes import TransformerSizes
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
 

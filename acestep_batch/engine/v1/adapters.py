@@ -1,77 +1,33 @@
-"""Puts LoRAs on the transformer and takes them off again, bit for bit; which of them a song wants is its request's."""
+"""LoRAs on v1's transformer."""
 
 from __future__ import annotations
 
-import warnings
-
-import torch
-
+from acestep_batch.engine.adapters import AdaptersInUse
+from acestep_batch.engine.lora_files import lora_file
 from acestep_batch.engine.tasks import Adapter
-from acestep_batch.engine.v1.lora_files import lora_file, lora_problems
+from acestep_batch.engine.v1.lora_files import lora_problems
 from acestep_batch.engine.v1.sizes import TransformerSizes
 from acestep_batch.engine.v1.transformer import ACEStepTransformer2DModel
-from acestep_batch.problems import Refused
+from acestep_batch.problems import Problem
 
 
-class Adapters:
-    """The adapters that a transformer has at present; they stay until others, or none, are asked for.
-
-    The base weights are never touched: an adapter adds to what its layer puts out.
-    """
+class Adapters(AdaptersInUse):
+    """The adapters that a transformer of v1 has at present."""
 
     def __init__(self, transformer: ACEStepTransformer2DModel) -> None:
-        self._transformer = transformer
+        super().__init__(transformer)
         self._sizes = TransformerSizes.from_dict(dict(transformer.config))
-        self._used: tuple[Adapter, ...] = ()
 
-    def use(self, adapters: tuple[Adapter, ...]) -> bool:
-        """Make ``adapters`` the ones in use, all at once, each at its weight; tells whether anything changed.
-
-        What was encoded by the transformer before a change no longer holds. Raises Refused, with none in use, for
-        files that do not fit the model.
-        """
-        if adapters == self._used:
-            return False
-        if _files(adapters) != _files(self._used):
-            self._replace(adapters)
-        if adapters:
-            self._transformer.set_adapters(_names(adapters), [adapter.weight for adapter in adapters])
-        self._used = adapters
-        return True
-
-    def _replace(self, adapters: tuple[Adapter, ...]) -> None:
-        if self._used:
-            self._transformer.unload_lora()
-            self._used = ()
-        problems = [problem for adapter in adapters for problem in lora_problems(adapter.path, self._sizes)]
-        if problems:
-            raise Refused(problems)
-        try:
-            for name, adapter in zip(_names(adapters), adapters, strict=True):
-                self._load(name, adapter)
-        except BaseException:
-            self._transformer.unload_lora()
-            raise
+    def _problems(self, adapter: Adapter) -> list[Problem]:
+        return lora_problems(adapter.path, self._sizes)
 
     def _load(self, name: str, adapter: Adapter) -> None:
         file = lora_file(adapter.path)
-        # Weights made in inference mode cannot be moved and cast later; peft warns of what is wanted here.
-        with torch.inference_mode(False), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Already found a `peft_config` attribute")
-            self._transformer.load_lora_adapter(
-                file.parent,
-                weight_name=file.name,
-                use_safetensors=True,
-                local_files_only=True,
-                adapter_name=name,
-                prefix=None,
-            )
-
-
-def _names(adapters: tuple[Adapter, ...]) -> list[str]:
-    """By position: two files may have one name."""
-    return [f"adapter_{index}" for index in range(len(adapters))]
-
-
-def _files(adapters: tuple[Adapter, ...]) -> list[tuple[object, ...]]:
-    return [(adapter.path, adapter.sha256) for adapter in adapters]
+        self._transformer.load_lora_adapter(
+            file.parent,
+            weight_name=file.name,
+            use_safetensors=True,
+            local_files_only=True,
+            adapter_name=name,
+            prefix=None,
+        )

@@ -11,7 +11,7 @@ from acestep_batch.engine.v15.variant import Variant
 
 
 def sampling_key(request: V15Request, variant: Variant) -> tuple[Any, ...]:
-    """What songs must share to be denoised together: length, timesteps, solver, and what runs when.
+    """What songs must share to be denoised together: length, timesteps, solver, LoRAs, and what runs when.
 
     Texts, seeds, sources and scales may differ. The engine splits such songs once more, by the number of vectors that
     they attend to: the transformer has no mask for them, so that padding would be heard.
@@ -19,7 +19,8 @@ def sampling_key(request: V15Request, variant: Variant) -> tuple[Any, ...]:
     steps = schedule(request, variant)
     guided = tuple(guided_calls(request, variant, steps.times))
     kind = request.use_adg if any(guided) else None
-    return request.frames, request.infer_method, steps, guided, kind, cover_calls(request, len(steps.times))
+    covered = cover_calls(request, len(steps.times))
+    return request.frames, request.infer_method, steps, guided, kind, covered, request.adapters
 
 
 def model_calls(request: V15Request, variant: Variant) -> int:

@@ -20,7 +20,6 @@ from acestep_batch.engine.v15.durations import CODES_PER_SECOND, target_codes
 from acestep_batch.engine.v15.metadata import WRITTEN, Metadata, given_metadata
 from acestep_batch.problems import refuse
 
-
 UNPLANNED_TASKS = (COVER, REPAINT)
 """No planner works for them: their source, or what they have in its place, decides."""
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from acestep_batch.engine.base import ENGINE_VERSION, Decoding, DenoisedSong, RenderedSong, StepCallback
 from acestep_batch.engine.made_on import made_on
 from acestep_batch.engine.v1.resample import resample
+from acestep_batch.engine.v15.adapters import Adapters
 from acestep_batch.engine.v15.autoencoder import decode
 from acestep_batch.engine.v15.batching import model_calls, sampling_key
 from acestep_batch.engine.v15.components import Components
@@ -58,6 +59,7 @@ class V15Engine:
         self.strict = strict
         self._parts = components
         self._conditioner = Conditioner(components)
+        self._adapters = Adapters(components.transformer)
         self._device = components.transformer.device
         self._dtypes = [(part, _dtype_of(part)) for part in components.modules()]
         self._offloading = False
@@ -79,7 +81,7 @@ class V15Engine:
         """Latents [C, F] of requests that share a ``sampling_key``, in the order given.
 
         Songs that attend to different numbers of vectors go one group after the other. Raises ValueError for requests
-        that do not share the key or that cannot be rendered as asked.
+        that do not share the key or that cannot be rendered as asked, and Refused for a LoRA that does not fit.
         """
         for request in requests:
             if wrong := errors(request, self.variant):
@@ -87,6 +89,7 @@ class V15Engine:
         if len({sampling_key(request, self.variant) for request in requests}) != 1:
             raise ValueError(f"{len(requests)} requests do not share one micro-batch key")
         seconds: dict[str, float] = {}
+        self._adapters.use(requests[0].adapters)
         with self._kernels():
             with self._timed("text", seconds):
                 songs = self._encoded(requests)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from acestep_batch.engine.tasks import AwaitedSource, LatentSource
+from acestep_batch.engine.tasks import Adapter, AwaitedSource, LatentSource
 
 SAMPLE_RATE = 48_000
 SAMPLES_PER_FRAME = 1_920
@@ -85,6 +85,8 @@ class V15Request:
     """0 to 1: the share of the steps that see the source or the codes, before the rest goes on without."""
     audio_codes: tuple[int, ...] | None
     """The song's plan, 5 codes a second, each 0 to 63999."""
+    adapters: tuple[Adapter, ...] = ()
+    """LoRAs, all at once; nothing asks for none but their absence."""
 
     @property
     def frames(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -18,9 +18,9 @@ from acestep_batch.engine.v15.checkpoint_layout import (
     layout_problems,
     read_config,
 )
-from acestep_batch.engine.v15.embedded_configs import embedded_diffusion
+from acestep_batch.engine.v15.embedded_configs import CONFIGS, embedded_diffusion
 from acestep_batch.engine.v15.embedded_planner_identity import EMBEDDED_PLANNER_WEIGHTS
-from acestep_batch.engine.v15.key_map import TRANSFORMER
+from acestep_batch.engine.v15.key_map import TRANSFORMER, diffusers_config
 from acestep_batch.engine.v15.planner_files import CONFIG, PLANNERS, TOKENIZER, planner_problems
 from acestep_batch.engine.v15.variant import Variant, variant_of
 from acestep_batch.problems import Problem, Refused, refuse
@@ -106,6 +106,18 @@ def model_problems(folder: Path, source: V15Source) -> list[Problem]:
         return layout_problems(model_layout(folder, source))
     except Refused as refused:
         return list(refused.problems)
+
+
+def transformer_config(folder: Path | None, source: V15Source) -> Mapping[str, Any]:
+    """The transformer's sizes, as diffusers names them; the embedded model's without a folder.
+
+    Raises Refused where the folder is no such checkpoint, ValueError and OSError where its files are damaged.
+    """
+    if folder is None:
+        return CONFIGS[TRANSFORMER]
+    layout = model_layout(folder, source)
+    config = read_config(layout.folders[TRANSFORMER])
+    return diffusers_config(TRANSFORMER, config) if layout.kind == "official" else config
 
 
 def source_problems(source: PlannerSource) -> list[Problem]:
