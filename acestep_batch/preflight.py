@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from acestep_batch.advice import RowAdvice
@@ -117,6 +117,7 @@ def preflight(
         stored: its songs as they were planned; then the manifest is not read.
     """
     target = target_of(run, machine, build)
+    run = replace(run, hw=replace(run.hw, max_duration_s=target.longest_s))
     path = manifest_path(run, shipped)
     name = run_name(run, path)
     version = run_folder(Path(run.output.root), name) / "v0001"

@@ -221,5 +221,5 @@ def resolved_config(checked: Preflight) -> dict[str, Any]:
     layers, config = checked.run.layers, dict(checked.run.config)
     song = {**layers.base, **layers.preset, **layers.preset_file, **layers.command_line}
     config["generation"] = {name: list(value) if isinstance(value, tuple) else value for name, value in song.items()}
-    config["hw"] = {**config["hw"], "batch_size": checked.target.batch_size}
+    config["hw"] = {**config["hw"], "batch_size": checked.target.batch_size, "max_duration_s": checked.target.longest_s}
     return config

@@ -362,11 +362,12 @@ class Hardware:
     device: str = declare("choice", "cpu", "Where the model runs.", "this product", choices=("cpu", "cuda", "mps"))
     batch_size: int | str = declare(
         "int", 1, "Songs rendered together at most, fewer where memory is estimated not to suffice; auto is 8 on a GPU "
-        "and 1 elsewhere.", f"{_GUIDE}, Hardware",
+        "(of 1.5: 1 to 8, by its memory) and 1 elsewhere.", f"{_GUIDE}, Hardware",
         hard=Range(1, 256), choices=("auto",),
     )  # fmt: skip
     max_duration_s: float = declare(
-        "float", LONGEST_S, "Longest song the profile allows.", f"{_GUIDE}, Hardware", hard=Range(0.0, above=True),
+        "float", LONGEST_S, "Longest song the profile allows; of 1.5 no longer than its device's memory suggests, "
+        "unless the command line has it.", f"{_GUIDE}, Hardware", hard=Range(0.0, above=True),
         unit="s",
     )  # fmt: skip
     recommended_steps: tuple[int, ...] = declare(

@@ -59,7 +59,7 @@ class Target:
     planner_problems: tuple[Problem, ...] = ()
     """Why no planner can work here, where the run's songs do not need one."""
     longest_s: float = 240.0
-    """The profile's limit."""
+    """The limit of the profile, or of what 1.5 makes with the device's memory."""
 
     @property
     def family(self) -> Family:
@@ -107,6 +107,7 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
     problems: list[Problem] = [*foreign_settings(run), *foreign_presets(run)]
     v15: V15Source | None = None
     planner_problems: list[Problem] = []
+    longest_s, at_once, warnings = run.hw.max_duration_s, SONGS_AT_ONCE_ON_GPU, []
     model = MODELS[run.model.name]
     if model.is_embedded:
         no_cpu = device_problem("cpu", machine, build)
@@ -120,8 +121,13 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
         problems.extend([obstacle] if obstacle is not None else [])
     if model.family is Family.V15:
         tokenizer = None
-        checkpoint, v15, missing, planner_problems = v15_target(run, device, device_id, machine)
-        problems.extend(missing)
+        found = v15_target(run, device, device_id, machine)
+        checkpoint, v15, planner_problems = found.checkpoint, found.source, found.planner_problems
+        problems.extend(found.problems)
+        warnings.extend(found.warnings)
+        at_once = found.songs_at_once or at_once
+        if not _is_set(run, "hw.max_duration_s"):
+            longest_s = min(longest_s, found.longest_s)
         if needs_planner(run):
             problems.extend(planner_problems)
     elif not model.is_embedded:
@@ -129,12 +135,13 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
         problems.extend(missing)
         tokenizer = checkpoint / "umt5-base" / "tokenizer.json" if checkpoint is not None else None
         tokenizer = tokenizer if tokenizer is not None and tokenizer.is_file() else None
-    warning = card_warning(run.hw.name, machine, device_id) if device == "cuda" else None
+    if device == "cuda" and (warning := card_warning(run.hw.name, machine, device_id)):
+        warnings.append(warning)
     return Target(
         model=run.model.name,
         device=device,
         profile_device=run.hw.device,
-        batch_size=_songs_at_once(run, device),
+        batch_size=_songs_at_once(run, device, at_once),
         gpu_count=len(machine.gpus),
         compile_obstacle=compile_obstacle(device, machine.os),
         checkpoint=checkpoint,
@@ -142,22 +149,27 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
         lyric_vocab=vocab,
         tokenizer=tokenizer,
         problems=tuple(problems),
-        warnings=(warning,) if warning else (),
+        warnings=tuple(warnings),
         notes=tuple(notes),
         strict=run.options.strict,
         gpu_memory=tuple(gpu.memory_bytes for gpu in machine.gpus),
         host_memory=machine.memory_bytes,
         v15=v15,
         planner_problems=tuple(planner_problems),
-        longest_s=run.hw.max_duration_s,
+        longest_s=longest_s,
     )
 
 
-def _songs_at_once(run: Run, device: str) -> int:
+def _is_set(run: Run, key: str) -> bool:
+    """Whether the command line has a value for a setting."""
+    return key in run.swept or any(each.lstrip("+").startswith(f"{key}=") for each in run.overrides)
+
+
+def _songs_at_once(run: Run, device: str, on_gpu: int) -> int:
     if run.options.strict:
         return 1
     asked = run.hw.batch_size
-    return asked if isinstance(asked, int) else SONGS_AT_ONCE_ON_GPU if device == "cuda" else 1
+    return asked if isinstance(asked, int) else on_gpu if device == "cuda" else 1
 
 
 def _for_v1_alone(run: Run) -> list[Problem]:

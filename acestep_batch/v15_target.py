@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
 from acestep_batch.compose import Run
 from acestep_batch.engine.v15.checkpoint_layout import REPOSITORIES
 from acestep_batch.engine.v15.planner_files import PLANNERS
+from acestep_batch.engine.v15.tiers import PLANNER_GIB, Tier, tier_of
 from acestep_batch.engine.v15.variant import Variant
 from acestep_batch.engine.v15.weights import (
     PlannerSource,
@@ -27,6 +29,8 @@ WORKS_AT_ONCE = "`model=embedded_v15` works at once"
 SMALL_GIB = 15.5
 """Of a device that is sold as one of 16 GB, and below."""
 SMALL_MAC_GIB = 31.5
+MPS_SHARE = 0.75
+"""Of a Mac's memory, which its GPU may use."""
 EMBEDDED_PLANNER = "embedded"
 
 
@@ -38,6 +42,19 @@ class V15Target(NamedTuple):
     problems: list[Problem]
     planner_problems: list[Problem]
     """Why no planner can work here; songs whose plan is known do not mind."""
+    warnings: list[str]
+    tier: Tier | None
+    """Of the device; None for the embedded model, which is too small to ask."""
+
+    @property
+    def longest_s(self) -> float:
+        """The longest song that it should make, in seconds."""
+        return math.inf if self.tier is None else self.tier.longest_s[self.source.planner is not None]
+
+    @property
+    def songs_at_once(self) -> int | None:
+        """As many as it should make at once; None where nothing is known."""
+        return None if self.tier is None else self.tier.most_songs[self.source.planner is not None]
 
 
 def v15_target(run: Run, device: str, device_id: int, machine: Machine) -> V15Target:
@@ -69,7 +86,35 @@ def v15_target(run: Run, device: str, device_id: int, machine: Machine) -> V15Ta
     source = V15Source(variant, bundle, run.model.dtype, planner, offload)
     if checkpoint is not None:
         problems += model_problems(checkpoint, source)
-    return V15Target(checkpoint, source, problems, planner_problems)
+    tier = None if model.is_embedded else _tier(device, memory)
+    warnings = []
+    if tier is not None:
+        warnings = [*_memory_warnings(machine), *_planner_warnings(run.lm.name, tier, device, memory)]
+    return V15Target(checkpoint, source, problems, planner_problems, warnings, tier)
+
+
+def _tier(device: str, memory: int) -> Tier:
+    """A processor has no memory of its own."""
+    share = {"cuda": 1.0, "mps": MPS_SHARE}.get(device, 0.0)
+    return tier_of(share * memory / GIB)
+
+
+def _memory_warnings(machine: Machine) -> list[str]:
+    if machine.memory_bytes >= SMALL_GIB * GIB:
+        return []
+    found = f"{machine.memory_bytes / GIB:.1f} GiB of memory are little for ACE-Step 1.5, which wants 16"
+    return [f"{found}; lm=none needs least"]
+
+
+def _planner_warnings(name: str, tier: Tier, device: str, memory: int) -> list[str]:
+    """About a planner that somebody chose, and that hardly fits beside the transformer."""
+    if device == "cpu" or name not in PLANNER_GIB or name in tier.planners:
+        return []
+    has = f"the device has {memory / GIB:.1f} GiB"
+    return [
+        f"lm={name} takes about {PLANNER_GIB[name]} GiB beside the model, {has}; hw.offload_to_cpu=true lets them "
+        "take turns"
+    ]
 
 
 def _memory_bytes(device: str, device_id: int, machine: Machine) -> int:

@@ -57,6 +57,8 @@ def test_the_command_passes_on_the_recordings_here() -> None:
         ("dit_text_prompts", lambda all_: all_["cases"][0].update(text_prompt="x"), 1),
         ("dit_text_prompts", lambda all_: all_["caption_extraction"][0].update(output="x"), 1),
         ("constants", lambda all_: all_["languages"].remove("en"), 1),
+        ("gpu_tiers", lambda all_: all_["configs"]["tier2"].update(max_duration_with_lm=240), 2),
+        ("gpu_tiers", lambda all_: all_["configs"]["unlimited"]["lm_memory_gb"].update({"4B": 13}), 3),
         ("constants", lambda all_: all_["task_instructions"].update(lego="x"), 1),
         ("durations", lambda all_: all_["cases"][0].update(lm_target_codes=7), 1),
         ("seeds", lambda all_: all_["cases"][0].update(out=[43]), 1),

@@ -11,7 +11,7 @@ from .grammars import fsm
 from .orchestrations import orchestration
 from .pack import Pack
 from .planner_texts import lm_cot_format, lm_output_parsing, lm_prompt_token_ids, lm_prompts
-from .tables import constants, durations, param_defaults, seeds
+from .tables import constants, durations, gpu_tiers, param_defaults, seeds
 
 _PLANNER: tuple[Callable[[Pack], Iterator[Check]], ...] = (
     lm_prompts,
@@ -25,6 +25,7 @@ _PLANNER: tuple[Callable[[Pack], Iterator[Check]], ...] = (
     durations,
     seeds,
     param_defaults,
+    gpu_tiers,
 )
 """Each is named after the recordings that it reads."""
 

@@ -9,6 +9,7 @@ from acestep_batch import schema
 from acestep_batch.engine.v15 import constants as own
 from acestep_batch.engine.v15.durations import target_codes, whole_seconds
 from acestep_batch.engine.v15.metadata import thought_text
+from acestep_batch.engine.v15.tiers import PLANNER_GIB, tier_of
 from acestep_batch.seeds import take_seeds
 
 from ..parity.checks import Case, Check
@@ -95,3 +96,19 @@ def param_defaults(pack: Pack) -> Iterator[Check]:
     for name, (_, default) in pack.read("param_defaults").get("GenerationParams", {}).items():
         if name in own.PLANNER_DEFAULTS:
             yield equal(Case("param_defaults", name), "default", own.PLANNER_DEFAULTS[name], default)
+
+
+def gpu_tiers(pack: Pack) -> Iterator[Check]:
+    """Lengths, songs at once and planners by memory. That small devices plan nothing by themselves is no rule here."""
+    recorded = pack.read("gpu_tiers")
+    for gib, name in recorded.get("tier_of", {}).items():
+        tier, theirs = tier_of(float(gib)), recorded["configs"][name]
+        ours = {
+            "max_duration_with_lm": tier.longest_s[True],
+            "max_duration_without_lm": tier.longest_s[False],
+            "max_batch_size_with_lm": tier.most_songs[True],
+            "max_batch_size_without_lm": tier.most_songs[False],
+            "available_lm_models": [f"acestep-5Hz-lm-{each.upper()}" for each in tier.planners],
+            "lm_memory_gb": {each.upper(): PLANNER_GIB[each] for each in tier.planners},
+        }
+        yield equal(Case("gpu_tiers", f"{gib} GiB"), "limits", ours, {key: theirs[key] for key in ours})
