@@ -123,9 +123,8 @@ def test_a_song_that_is_not_made_yet_is_missing_and_not_damaged(cli, copied):
     code, out, _ = cli("verify", str(RUN), "--files-only")
     assert code == 1
     assert "4 songs: 1 missing, 3 files hold" in out
-    assert (
-        '<testsuite name="outputs/songs/v0001" tests="5" failures="2"'
-    )
+    xml = cli("verify", str(RUN), "--format", "junit")[1]
+    assert '<testsuite name="outputs/songs/v0001" tests="5" failures="2"' in xml
 
 
 def test_one_changed_parameter_is_found_in_the_files_or_if_every_seal_was_made_again_by_rendering(cli, copied):

@@ -24,6 +24,7 @@ from acestep_batch.engine.v15.request import (
     V15Request,
     Waveform,
 )
+from acestep_batch.engine.v15.text import LYRIC_TOKENS, PROMPT_TOKENS
 
 TIMBRE_FRAMES = int(30 * FRAMES_PER_SECOND)
 _WINDOW_S, _WINDOWS = 10, 3
@@ -63,6 +64,20 @@ class Conditioner:
         is_cover = task == "cover" and request.audio_cover_strength < 1
         plain = encoder.encode_prompt(prompt_text(request, "text2music")) if is_cover else prompt
         return Texts(prompt, plain, encoder.embed_lyrics(lyric_text(request)))
+
+    def unread(self, request: V15Request) -> list[str]:
+        """In words which of its texts are longer than what is read of them."""
+        count = self._parts.text_encoder.tokens
+        prompt, lyrics = count(prompt_text(request, task_of_prompt(request))), count(lyric_text(request))
+        found = []
+        if prompt > PROMPT_TOKENS:
+            ends = "its end, where tempo, key and length stand, goes unread"
+            found.append(f"caption: the prompt has {prompt:,} tokens, of which {PROMPT_TOKENS:,} are read: {ends}")
+        if lyrics > LYRIC_TOKENS:
+            found.append(
+                f"lyrics: they have {lyrics:,} tokens, of which {LYRIC_TOKENS:,} are read: their end goes unsung"
+            )
+        return found
 
     def heard(self, request: V15Request) -> tuple[Tensor | None, Tensor | None]:
         """Latents [1, F, C] of the source and [1, 750, C] of the reference; needs the autoencoder alone, if at all.

@@ -100,7 +100,7 @@ class V15Engine:
                 latents[place].T.contiguous().cpu().numpy(),
                 model_calls(request, self.variant),
                 seconds,
-                tuple(notes(request, self.variant)),
+                (*notes(request, self.variant), *self._conditioner.unread(request)),
             )
             for place, request in enumerate(requests)
         ]

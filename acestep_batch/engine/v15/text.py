@@ -9,7 +9,7 @@ from transformers import Qwen3Model
 
 PROMPT_TOKENS = 256
 LYRIC_TOKENS = 2048
-"""Tokens that are read; the rest is cut off."""
+"""Tokens that are read; the rest is cut off, which ``Conditioner.unread`` tells."""
 
 
 class TextEncoder:
@@ -31,6 +31,11 @@ class TextEncoder:
     def embed_lyrics(self, text: str) -> Tensor:
         """Vectors of lyrics [1, L, C], each token by itself: their context is the lyric encoder's work."""
         return self.model.get_input_embeddings()(self.ids(text, LYRIC_TOKENS))
+
+    def tokens(self, text: str) -> int:
+        """How many tokens a whole text has."""
+        self._tokenizer.no_truncation()
+        return len(self._tokenizer.encode(text).ids)
 
     def ids(self, text: str, at_most: int) -> Tensor:
         """Token ids [1, T] on the model's device, no more than ``at_most``."""

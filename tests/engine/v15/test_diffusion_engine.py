@@ -234,3 +234,13 @@ def test_the_weights_are_the_recorded_bits_and_global_random_states_stay() -> No
     assert engine().label == LABELS[Variant.TURBO]
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]  # type: ignore[index]
+
+
+def test_texts_that_are_longer_than_what_is_read_are_a_note() -> None:
+    words, lyrics = "x" * 300, "[verse]\n" + "la " * 1_200
+    (made,) = load_embedded_v15().denoise([song(caption=words, lyrics=lyrics, timesteps=(1.0,))])
+    assert [note.split()[0] for note in made.notes if " tokens, of which " in note] == ["caption:", "lyrics:"]
+    (same,) = load_embedded_v15().denoise([song(caption=words, lyrics=f"{lyrics} more", timesteps=(1.0,))])
+    np.testing.assert_array_equal(same.latents, made.latents)
+    (short,) = load_embedded_v15().denoise([song(timesteps=(1.0,))])
+    assert not any("tokens" in note for note in short.notes)
