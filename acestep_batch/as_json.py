@@ -19,6 +19,7 @@ def result_json(
     results: Sequence[RunResult],
     report: Path | None,
     refused_cells: Mapping[str, Sequence[Problem]],
+    unscored: Sequence[Problem],
     exit_code: int,
 ) -> dict[str, Any]:
     """How a run or sweep ended. ``failures`` are the first hundred of each run; all of them stand in the summary."""
@@ -41,7 +42,11 @@ def result_json(
         "set_aside": sum(result.set_aside for result in results),
         "failures": failures,
         "cells_not_made": {name: [str(problem) for problem in found] for name, found in refused_cells.items()},
-        "problems": [*map(str, broken), *(result.stale_summary for result in results if result.stale_summary)],
+        "problems": [
+            *map(str, broken),
+            *(result.stale_summary for result in results if result.stale_summary),
+            *map(str, unscored),
+        ],
     }
 
 

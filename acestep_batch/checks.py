@@ -28,6 +28,7 @@ from acestep_batch.report.listings import METADATA
 from acestep_batch.run_folder import RUN_FILE, key_of
 from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
 from acestep_batch.run_records import run_records, sweep_records
+from acestep_batch.score_lines import SCORES, read_scores
 from acestep_batch.seals import broken_seals, read_sealed, record_sha256
 from acestep_batch.song_checks import BROKEN, CHANGED, RESUME, CheckedSong, Finding, check_song, unreadable
 from acestep_batch.summary import SUMMARY, stale_summaries
@@ -102,6 +103,7 @@ def check_run(folder: Path, cell: str = "") -> CheckedRun:
             run.findings.append(Finding(song.song_id, PLAN, f"cannot be used ({one_line(error)})", RESUME))
     copies: dict[str, str] = {}
     run.findings += _measurements(folder, run.songs, copies)
+    run.findings += _scores(folder)
     run.findings += _environments(folder, records)
     run.findings += _strays(folder, run.songs, copies)
     if plan is None:
@@ -174,6 +176,16 @@ def _measurements(folder: Path, songs: Sequence[CheckedSong], copies: dict[str, 
         if line is not None and line.copy is not None and line.copy.path and line.copy.path not in copies:
             copies[line.copy.path] = song.song_id
             yield from _copy(folder, song.song_id, line.copy)
+
+
+def _scores(folder: Path) -> Iterator[Finding]:
+    """Damaged lines of what models said."""
+    try:
+        damaged = {problem.where for problem in read_scores(folder).damaged}
+    except OSError as error:
+        yield Finding("", SCORES, f"cannot be read ({error.strerror or error})", "move it away, and score again")
+        return
+    yield from _lines([folder / SCORES] if damaged else [], damaged, "delete that line, and score again")
 
 
 def _copy(folder: Path, song_id: str, copy: LoudnessCopy) -> Iterator[Finding]:

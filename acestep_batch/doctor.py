@@ -32,6 +32,7 @@ from acestep_batch.outputs.folders import check_writable, free_bytes, nearest_ex
 from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import Problem
 from acestep_batch.schema import Output
+from acestep_batch.scores.known import Found, find_score, names
 from acestep_batch.v15_target import SMALL_GIB
 from acestep_batch.words import parse_words
 
@@ -89,6 +90,8 @@ class Facts:
     """Why torch.compile cannot work on a CUDA device here."""
     v15: Mapping[str, Path] = field(default_factory=dict)
     """What of 1.5 is in the Hugging Face cache, by how a command names it."""
+    scores: Mapping[str, Found] = field(default_factory=dict)
+    """Models that judge songs, by name."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -124,6 +127,7 @@ def gather(output_root: Path, model_path: str | None) -> Facts:
         checkpoint_problems=missing_files(checkpoint) if checkpoint else (),
         compile_obstacle=compile_obstacle("cuda", machine.os),
         v15=cached_v15(),
+        scores={name: find_score(name, None) for name in names()},
     )
 
 
@@ -168,6 +172,7 @@ def checks(facts: Facts) -> list[Check]:
         *_encoders(facts.formats),
         *_checkpoint(facts.checkpoint, facts.checkpoint_problems),
         *_v15(facts),
+        *_scores(facts.scores),
         *_compiler(facts),
     ]
 
@@ -269,6 +274,16 @@ def _v15(facts: Facts) -> Iterator[Check]:
     if facts.machine.memory_bytes < SMALL_GIB * GIB:
         what = f"1.5: {facts.machine.memory_bytes / GIB:.1f} GiB of memory are little for it"
         yield Check(Mark.WARN, what, "lm=0.6b is taken by itself; lm=none needs least")
+
+
+def _scores(scores: Mapping[str, Found]) -> Iterator[Check]:
+    """Scores are extras: one that is not here is nothing to mend, but its line says how to get it."""
+    for name, found in scores.items():
+        if found.problem:
+            what = f"scores={name}: {found.problem}" + (f"; {found.remedy}" if found.remedy else "")
+            yield Check(Mark.OK, what)
+        else:
+            yield Check(Mark.OK, f"scores={name}: {found.weights or 'there'}")
 
 
 def cached_v15() -> dict[str, Path]:

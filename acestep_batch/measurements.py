@@ -10,7 +10,7 @@ import base64
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,14 +26,14 @@ from acestep_batch.outputs.formats import FORMAT_NAMES, is_lossy
 from acestep_batch.outputs.plain_files import read_plain_file
 from acestep_batch.outputs.records import append_jsonl, json_text
 from acestep_batch.problems import Problem
+from acestep_batch.score_lines import Key, ScoreLines
 from acestep_batch.seals import record_sha256
 from acestep_batch.shard import Shard
 
 NOT_MEASURED = "not measured"
 """How the reason of a song begins that has no quality."""
 
-Key = tuple[str, str]
-"""What a line speaks for: a song's identity, and the sha256 of the samples in the file that was measured."""
+_UNSCORED = ScoreLines({})
 
 _KINDS: Mapping[str, tuple[type, ...]] = {"Float64": (int, float), "Int64": (int,), "string": (str,)}
 
@@ -67,6 +67,8 @@ class Joined:
 
     record: Mapping[str, Any]
     line: Line | None
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    """What models said of it, by column; empty where none was asked."""
 
 
 def measurement_files(folder: Path) -> list[Path]:
@@ -183,13 +185,19 @@ def _copy(values: Mapping[str, Any]) -> LoudnessCopy:
     return copy
 
 
-def joined(records: Iterable[Mapping[str, Any]], lines: Mapping[Key, Line]) -> list[Joined]:
-    """Each record with the line that speaks for its samples."""
-    return [Joined(record, None if (key := key_in(record)) is None else lines.get(key)) for record in records]
+def joined(
+    records: Iterable[Mapping[str, Any]], lines: Mapping[Key, Line], scores: ScoreLines = _UNSCORED
+) -> list[Joined]:
+    """Each record with the lines that speak for its samples."""
+    found = []
+    for record in records:
+        key = key_in(record)
+        found.append(Joined(record, None if key is None else lines.get(key), scores.values(key)))
+    return found
 
 
 def judged_records(songs: Sequence[Joined], *, compare: bool) -> list[Mapping[str, Any]]:
-    """Records with ``measurements`` (by column), ``quality`` and ``quality_reasons``.
+    """Records with ``measurements`` (by column), ``quality``, ``quality_reasons`` and, where there are any, ``scores``.
 
     With ``compare`` each song is held against all others too, and the most similar one is named: by its id, or in a
     sweep as ``cell/id``. Rows and songs without audio stay as they are.
@@ -200,7 +208,9 @@ def judged_records(songs: Sequence[Joined], *, compare: bool) -> list[Mapping[st
     for number, each in enumerate(songs):
         closest = near.get(str(number))
         name = "" if closest is None else _name(songs[int(closest.name)].record)
-        found.append({**each.record, **_judged(each, name, None if closest is None else round(closest.similarity, 3))})
+        scores = {"scores": dict(each.scores)} if each.scores else {}
+        verdict = _judged(each, name, None if closest is None else round(closest.similarity, 3))
+        found.append({**each.record, **verdict, **scores})
     return found
 
 

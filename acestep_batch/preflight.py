@@ -23,6 +23,7 @@ from acestep_batch.plan import CheckedRow, RowChecker, checked_rows
 from acestep_batch.problems import Problem, Refused, visible
 from acestep_batch.row_links import HeldRows
 from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
+from acestep_batch.score_checks import scores_asked_problems
 from acestep_batch.songs import audios_of, duration_s, seeds_of
 from acestep_batch.target import Target, target_of, token_counter
 
@@ -123,7 +124,8 @@ def preflight(
     version = run_folder(Path(run.output.root), name) / "v0001"
     deepest = version / CELLS / ("x" * MAX_CELL_CHARS) if run.swept else version
     rules = OutputRules(deepest / "audio", run.output.formats, formats_asked(run), run.output.allow_outside)
-    state = Preflight(run, target, name, rules, [*target.problems, *output_problems(run, rules)])
+    scores = scores_asked_problems(run.options.scores, run.options.score_device, machine, build)
+    state = Preflight(run, target, name, rules, [*target.problems, *output_problems(run, rules), *scores])
     state.notes.extend(target.notes)
     plan = stored or (read_plan(folder) if folder is not None and (folder / PLAN).exists() else ())
     state.made_s = sum(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from acestep_batch.preflight import CELLS
 from acestep_batch.record import WITHDRAWN
 from acestep_batch.run_folder import read_run_file
 from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
+from acestep_batch.score_lines import read_scores
 
 
 def run_records(folder: Path, plan: Sequence[PlannedSong], *, compare: bool = True) -> list[Mapping[str, Any]]:
     """What counts of a run: the planned songs' records in their order, then rows that were skipped, and what was
-    measured of each (``measurements.judged_records``, as is ``compare``)."""
+    measured of each and said by scores (``measurements.judged_records``, as is ``compare``)."""
     return judged_records(_joined(folder, plan, fingerprints=compare), compare=compare)
 
 
@@ -28,7 +30,7 @@ def _joined(folder: Path, plan: Sequence[PlannedSong], *, fingerprints: bool) ->
         if record is not None and record.get("identity") == each.identity:
             found.append({**record, "index": each.song.index, "same_as": each.same_as})
     found += (each for each in records.values() if each.get("identity") is None and WITHDRAWN not in each)
-    return joined(found, read_measurements(folder, fingerprints=fingerprints).lines)
+    return joined(found, read_measurements(folder, fingerprints=fingerprints).lines, read_scores(folder))
 
 
 def sweep_records(folder: Path, *, compare: bool = True) -> list[Mapping[str, Any]]:
@@ -47,7 +49,7 @@ def sweep_records(folder: Path, *, compare: bool = True) -> list[Mapping[str, An
                 for name in record.get("files", ())
             ]
             shown = {**swept, **record, **({"files": files} if "files" in record else {})}
-            found.append(Joined(shown, song.line))
+            found.append(replace(song, record=shown))
     return [
         {**record, "loudness_copy": f"{CELLS}/{record['cell']}/{copy}"}
         if (copy := record.get("loudness_copy"))

@@ -512,6 +512,14 @@ class RunOptions:
         "bool", True, "Write report.html, its pictures, playlist.m3u8 and audio/metadata.csv at the end.",
         "this product",
     )  # fmt: skip
+    scores: tuple[str, ...] = declare(
+        "names", (), "Models that judge the songs when all are made (docs/outputs.md): clap, lyrics, aesthetics, or of "
+        "another package; NAME:FOLDER says where weights lie. None is downloaded.", "this product",
+    )  # fmt: skip
+    score_device: str = declare(
+        "str", "cpu", "Where they compute: cpu, cuda, cuda:N or mps. The songs' model has left it by then.",
+        "this product",
+    )  # fmt: skip
     shard: str | None = declare(
         "str", None, "I/N: make only every N-th micro-batch, from the I-th, beside other processes in one folder.",
         "this product", nullable=True,

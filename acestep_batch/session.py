@@ -16,7 +16,7 @@ from acestep_batch.hardware import Machine, torch_build
 from acestep_batch.lock import is_alone, run_lock
 from acestep_batch.plan import Song
 from acestep_batch.preflight import Preflight, disk_problem, manifest_path, preflight, run_name
-from acestep_batch.problems import FAILED, OK, REFUSED, Problem, Refused, one_line, refuse
+from acestep_batch.problems import FAILED, OK, REFUSED, Problem, Refused, one_line, refuse, visible
 from acestep_batch.progress import RunConsole, RunProgress, run_progress, watch_rows
 from acestep_batch.run_folder import Command, find_version, open_cell
 from acestep_batch.shard import Shard, parse_shard
@@ -32,7 +32,9 @@ from acestep_batch.shown import (
 )
 
 if TYPE_CHECKING:
+    from acestep_batch.compose import Run
     from acestep_batch.hydra_config import Layers
+    from acestep_batch.interrupts import Interrupts
 
 
 def run_layers(
@@ -128,6 +130,26 @@ def _report(folder: Path, out: Console) -> Path | None:
     return folder / REPORT
 
 
+def _score(folder: Path, run: Run, shard: Shard | None, stop: Interrupts, out: Console) -> list[Problem]:
+    """Score the songs and write the report again; returns what could not be scored. An interrupt ends it."""
+    from acestep_batch.scores.known import parse_scores
+    from acestep_batch.scoring import score_folder
+
+    def say(line: str) -> None:
+        out.print(visible(line), markup=False, soft_wrap=True)
+
+    options = run.options
+    try:
+        found = score_folder(folder, parse_scores(options.scores), options.score_device, say, stop.check, shard)
+    except KeyboardInterrupt:
+        return []
+    except Refused as refused:
+        return list(refused.problems)
+    if found.songs and options.report:
+        _report(folder, out)
+    return found.problems
+
+
 def _explain(checked: Sequence[Preflight], cells: Sequence[Cell], place: Place, out: Console, as_json: bool) -> int:
     from acestep_batch.run_work import look
 
@@ -209,6 +231,10 @@ def _carry_out(
         if summary is not None:
             summary.write(compare=True)
         report = _report(folder, out) if checked[0].run.options.report else None
+        unscored: list[Problem] = []
+        if checked[0].run.options.scores and stop.code is None and not any(each.broken_off for each in results):
+            held.clear()
+            unscored = _score(folder, checked[0].run, shard, stop, out)
     print_results(out, results, folder)
     if report is not None:
         out.print(f"report:  {report}", markup=False, soft_wrap=True)
@@ -217,13 +243,14 @@ def _carry_out(
         print_problems(problems)
     broken = [result.broken_off for result in results if result.broken_off]
     stale = [Problem("", result.stale_summary, "resume the run") for result in results if result.stale_summary]
-    print_problems(broken or stale)
-    code = FAILED if broken or refused_cells or stale or any(result.failed for result in results) else OK
+    print_problems(broken or [*stale, *unscored])
+    is_whole = not (broken or refused_cells or stale or unscored or any(result.failed for result in results))
+    code = OK if is_whole else FAILED
     if broken or stop.code is not None:
         part = "" if shard is None else f" shard={shard}"
         line = f"go on with: python -m acestep_batch resume {shlex.quote(str(folder))}{part}"
         out.print(line, markup=False, soft_wrap=True)
         code = FAILED if stop.code is None else stop.code
     if as_json:
-        print_json(result_json(folder, results, report, refused_cells, code))
+        print_json(result_json(folder, results, report, refused_cells, unscored, code))
     return code

@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 
 _NUMBER_LISTS = frozenset({"actual_seeds", "oss_steps", "retake_seeds", "lora_weight", "timesteps"})
 _LISTS = _NUMBER_LISTS | {"files", "notes", "rungs", "quality_reasons", "lora_name_or_path"}
-_PROGRAMS_READ = frozenset({"audio", "environment", "started_from", "reference_from", "loras", "measurements"})
+_PROGRAMS_READ = frozenset(
+    {"audio", "environment", "started_from", "reference_from", "loras", "measurements", "scores"}
+)
 _RUNS = re.compile(
     r"""((?:^|[\n\t;|])                                                          # where a cell could begin
     (?:[^\S\n\t]|["\x01-\x08\x0e-\x1f\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u2064])*+)  # blanks, the unseen, quotes
@@ -43,9 +45,12 @@ def summary_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Records as a table, a row for each song: ``SUMMARY_COLUMNS``, whatever the records lack of them; those that only
     songs of 1.5 have stand there where there is one.
 
-    What they have beyond those is text. The cell and the swept values of a sweep come first.
+    Scores, where there are any, are numbers behind those. What else they have is text. The cell and the swept values
+    of a sweep come first.
     """
-    rows = [_flat(record) for record in records]
+    known = list(records)
+    rows = [_flat(record) for record in known]
+    types = {name: "Float64" for record in known for name in record.get("scores") or ()} | _TYPES
     others = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in _TYPES]
     of_sweep = [name for name in others if name == "cell" or name.startswith("sweep.")]
     absent = frozenset() if any("family" in row for row in rows) else V15_COLUMNS
@@ -55,12 +60,12 @@ def summary_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         *(name for name in others if name not in of_sweep),
     ]
     table = pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, dtype=object)
-    return table.astype({name: _TYPES.get(name, "string") for name in names})
+    return table.astype({name: types.get(name, "string") for name in names})
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without what only programs read, and with what was measured beside what was asked."""
-    record = {**record, **(record.get("measurements") or {})}
+    """A record without what only programs read, and with what was measured and scored beside what was asked."""
+    record = {**(record.get("scores") or {}), **record, **(record.get("measurements") or {})}
     return {
         name: " ".join(map(str, value)) if name in _NUMBER_LISTS else "; ".join(map(str, value))
         if name in _LISTS else value

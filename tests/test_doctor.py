@@ -13,6 +13,7 @@ from acestep_batch.doctor import WIDTH, Check, Facts, Mark, checks, render, run,
 from acestep_batch.hardware import WORKS_AT_ONCE, CpuVector, Machine, TorchBuild
 from acestep_batch.nvml import Driver, DriverState, Gpu
 from acestep_batch.problems import Problem, Refused
+from acestep_batch.scores.known import Found
 
 GIB = 2**30
 CARD = Driver(DriverState.OK, (Gpu("NVIDIA A100-SXM4-40GB", 40 * GIB),), "570.86.15", "12.8")
@@ -112,6 +113,14 @@ def test_apple_silicon_is_asked_for_mps_and_not_for_cuda() -> None:
     assert marks(facts) == {Mark.OK}
     assert found(facts, "mps").what == "device: mps, Apple silicon"
     assert "hw=mac" in found(facts, "profile").what
+
+
+def test_each_score_has_a_line_with_its_weights_or_the_way_to_them() -> None:
+    missing = Found(problem="x/y is not in the Hugging Face cache", remedy="`hf download x/y` (0.8 GB) fetches it")
+    facts = replace(ALL_WELL, scores={"clap": missing, "lyrics": Found(Path("w"), "openai/whisper-small@0123")})
+    assert marks(facts) == {Mark.OK}
+    assert "hf download x/y" in found(facts, "scores=clap").what
+    assert found(facts, "scores=lyrics").what == "scores=lyrics: openai/whisper-small@0123"
 
 
 def test_the_report_is_narrow_plain_text_with_a_remedy_on_its_own_line() -> None:

@@ -20,7 +20,7 @@ _FIRST = ("file_name", "id", "prompt", "lyrics", "seed", "duration_s")
 _LEFT_OUT = frozenset(
     {"files", "audio", "environment", "measurements", "error", "status", "index", "host", "pid", "peak_memory_bytes",
      "peak_process_bytes", "file_sha256", "pcm_sha256", "line_sha256", "output_path", "device_id", "same_as", "notes",
-     "rungs", "actual_seeds", "row", "take", "takes", "cell", "quality_reasons", "loudness_copy"}
+     "rungs", "actual_seeds", "row", "take", "takes", "cell", "quality_reasons", "loudness_copy", "scores"}
 )  # fmt: skip
 """What tells nothing about the sound of one file, or stands in another column."""
 
@@ -54,7 +54,8 @@ def _rows(record: Mapping[str, Any], audio_folder: PurePath) -> Iterator[dict[st
     if record.get("status") != "ok":
         return
     measured = record.get("measurements")
-    own = {**record, **(measured if isinstance(measured, Mapping) else {})}
+    scores = {name: value for name, value in (record.get("scores") or {}).items() if name not in record}
+    own = {**record, **(measured if isinstance(measured, Mapping) else {}), **scores}
     cells = {str(name): _cell(value) for name, value in own.items() if name not in _LEFT_OUT}
     for file in map(PurePath, record.get("files") or ()):
         if file.is_relative_to(audio_folder):

@@ -174,6 +174,7 @@ def _results(record: Mapping[str, Any]) -> dict[str, Value]:
     measured = record.get("measurements")
     named = {name: record.get(name) for name in ("status", "duration_s", "quality")}
     named |= measured if isinstance(measured, Mapping) else {}
+    named |= {name: value for name, value in (record.get("scores") or {}).items() if name not in named}
     named |= {name: record.get(name) for name in ("clipped_samples", "seconds")}
     return {name: plain(value) for name, value in named.items()}
 

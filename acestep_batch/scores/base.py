@@ -14,9 +14,6 @@ from scipy.signal import resample_poly
 
 from acestep_batch.measure.columns import Column
 
-GROUP = "acestep_batch.scores"
-"""An entry point of this group names a `LoadScore`."""
-
 
 @dataclass(frozen=True, slots=True)
 class ScoredSong:
@@ -54,9 +51,16 @@ class Score(Protocol):
         ...
 
 
-class LoadScore(Protocol):
-    """Loads a score; what an entry point names."""
+class ScoreModule(Protocol):
+    """The module that an entry point names.
 
-    def __call__(self, folder: Path, device: str) -> Score:
-        """Load from a folder onto a torch device. Raises OSError or ValueError saying what the folder lacks."""
+    It may also have a function `missing(folder: Path | None) -> str`, which says in words what is lacking and how to
+    get it, or nothing; it is asked before a run, should be quick, and should not import torch.
+    """
+
+    def load(self, folder: Path | None, device: str) -> Score:
+        """Load onto a torch device, from the folder that a person named; None where nobody did.
+
+        Raises OSError or ValueError saying what is lacking.
+        """
         ...

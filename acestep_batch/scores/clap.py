@@ -60,7 +60,7 @@ class ClapScore:
 
 
 def load(folder: Path, device: str) -> Score:
-    """A `ClapModel` as transformers saves it, safetensors only; `laion/larger_clap_music` is one for music.
+    """A `ClapModel` as transformers saves it; `laion/larger_clap_music` is one for music.
 
     Raises OSError or ValueError when the folder does not hold one.
     """

@@ -46,7 +46,9 @@ class LyricScore:
         extractor = self._processor.feature_extractor
         rate = extractor.sampling_rate
         options: dict[str, Any] = {"do_sample": False, "num_beams": 1}
-        if song.language and getattr(self._model.generation_config, "is_multilingual", False):
+        config = self._model.generation_config
+        known = getattr(config, "lang_to_id", None) or {}
+        if getattr(config, "is_multilingual", False) and f"<|{song.language}|>" in known:  # else it finds out itself
             options |= {"language": song.language, "task": "transcribe"}
         texts = []
         for window in windows(song.at(rate), extractor.n_samples, rate):
@@ -72,7 +74,7 @@ def windows(channel: NDArray[np.float32], longest: int, rate: int) -> Iterator[N
 
 
 def load(folder: Path, device: str) -> Score:
-    """A `WhisperForConditionalGeneration` as transformers saves it, safetensors only.
+    """A `WhisperForConditionalGeneration` as transformers saves it.
 
     Raises OSError or ValueError when the folder does not hold one.
     """
