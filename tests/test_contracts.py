@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = sorted(path for folder in ("acestep_batch", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(path for folder in ("acestep_batch", "benchmarks", "training") for path in (ROOT / folder).rglob("*.py"))
 
 HEAVY = {"torch", "transformers", "diffusers", "peft", "accelerate", "pandas", "pyarrow"}
 HEAVY |= {"py3langid", "num2words", "pypinyin", "cutlet", "fugashi", "hangul_romanize"}

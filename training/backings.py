@@ -7,23 +7,25 @@ from collections.abc import Mapping
 import numpy as np
 
 from training.leads import Voice
-from training.oscillators import SAMPLE_RATE, Signal, cycles, envelope, harmonic_count, hertz, partials, wave
+from training.oscillators import Signal, cycles, envelope, harmonics_of, hertz, partials, wave
+from training.tempo import SAMPLE_RATE
 
 
 def pad(pitch: float, held: int, syllable: str) -> Signal:
     """Soft detuned sawtooths without a treble; every note swells in at once and sinks, as under a gate."""
     fundamental = hertz(pitch)
     level = envelope(held, 0.018, 0.35, 0.45, 0.09)
-    number = np.arange(1, harmonic_count(fundamental) + 1)
+    number = harmonics_of(fundamental)
     soft = np.exp(-number * fundamental / 900) / number**0.5
     detuned = ((1.0, 0.0), (1.007, 0.3), (0.993, 0.6))
-    return 0.4 * level * np.asarray(sum(wave(soft, cycles(fundamental * at, len(level)) + by) for at, by in detuned))
+    voices = [wave(soft, cycles(fundamental * detune, len(level)) + at) for detune, at in detuned]
+    return np.asarray(0.4 * level * np.sum(voices, axis=0))
 
 
 def strumming(pitch: float, held: int, syllable: str) -> Signal:
     """A steel string struck near the bridge: bright, short, with a pick's noise in its first partials."""
     fundamental = hertz(pitch)
-    number = np.arange(1, 60)
+    number = np.arange(1.0, 60)
     frequencies = number * fundamental * np.sqrt(1 + 8e-5 * number**2)
     amplitudes = np.abs(np.sin(np.pi * number / 9.3)) / number**0.7
     decays = 3.5 + 0.9 * number
@@ -34,7 +36,7 @@ def strumming(pitch: float, held: int, syllable: str) -> Signal:
 def arpeggio(pitch: float, held: int, syllable: str) -> Signal:
     """A pulse wave of a quarter that closes quickly: a plucked sequencer."""
     fundamental = hertz(pitch)
-    number = np.arange(1, harmonic_count(fundamental) + 1)
+    number = harmonics_of(fundamental)
     pulse = np.sin(np.pi * number / 4) / number
     level = envelope(held, 0.002, 0.09, 0.08, 0.03)
     turns = cycles(fundamental, len(level))
@@ -46,7 +48,7 @@ def arpeggio(pitch: float, held: int, syllable: str) -> Signal:
 def bass(pitch: float, held: int, syllable: str) -> Signal:
     """A sawtooth over its sine, with a filter that closes after the attack."""
     fundamental = hertz(pitch)
-    number = np.arange(1, harmonic_count(fundamental) + 1)
+    number = harmonics_of(fundamental)
     level = envelope(held, 0.003, 0.25, 0.55, 0.04)
     turns = cycles(fundamental, len(level))
     opening = np.exp(-np.arange(len(level)) / (0.07 * SAMPLE_RATE))
@@ -70,7 +72,7 @@ def brass(pitch: float, held: int, syllable: str) -> Signal:
     """Sawtooth whose harmonics come in with loudness, as lips do it: dull at first, blaring after 40 ms."""
     fundamental = hertz(pitch)
     level = envelope(held, 0.02, 0.3, 0.75, 0.06)
-    number = np.arange(1, harmonic_count(fundamental) + 1)
+    number = harmonics_of(fundamental)
     turns = cycles(fundamental, len(level))
     blare = np.clip(np.arange(len(level)) / (0.04 * SAMPLE_RATE), 0, 1)
     loud = (np.exp(-(((number * fundamental - 1200) / 900) ** 2)) + 0.35) / number**0.6

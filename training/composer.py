@@ -89,7 +89,7 @@ def bars_of(tags: Tags) -> int:
 
 
 def lay_out(form: tuple[str, ...], bars: int) -> tuple[Section, ...]:
-    """Sections one after the other: an intro or an outro is one bar, or two of eight and more; others share the rest."""
+    """Sections one after the other: an intro or an outro is a bar, or two of eight and more; others share the rest."""
     short = 2 if bars >= 8 else 1
     free = [tag for tag in form if tag not in ("intro", "outro")]
     left = bars - short * (len(form) - len(free))

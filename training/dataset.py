@@ -12,7 +12,7 @@ import argparse
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -106,11 +106,13 @@ def _check(folder: Path, before: Manifest | None, manifest: Manifest) -> None:
     for name in ("seed", "grid", "full_prompts", "recipe"):
         if getattr(before, name) != getattr(manifest, name):
             said = f"{getattr(before, name)}, and now {getattr(manifest, name)} is asked for"
-            raise refuse(f"{folder}/manifest.json: {name}", said, "take another folder, or the code and options of then")
+            raise refuse(
+                f"{folder}/manifest.json: {name}", said, "take another folder, or the code and options of then"
+            )
 
 
 @contextmanager
-def _mapping(workers: int) -> Iterator[object]:
+def _mapping(workers: int) -> Iterator[Callable[[Callable[[int], Rendered], Iterable[int]], Iterable[Rendered]]]:
     if workers == 1:
         yield map
         return
@@ -119,7 +121,7 @@ def _mapping(workers: int) -> Iterator[object]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.dataset", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m training.dataset", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the dataset")
     parser.add_argument("--clips", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)

@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 
 from training.draws import Draws
-from training.oscillators import SAMPLE_RATE, Signal, filtered
+from training.oscillators import Signal, filtered
+from training.tempo import SAMPLE_RATE
 
 
 def _time_s(length_s: float) -> Signal:
@@ -58,7 +59,7 @@ _KIT: Mapping[str, Callable[[], Signal]] = {
     "hat": lambda: 0.75 * _metal(0.08, 60, 7500),
     "open": lambda: 0.65 * _metal(0.3, 12, 6500),
     "ride": lambda: 0.5 * _sum(_metal(0.6, 7, 6000), 0.8 * _metal(0.03, 120, 4000)),
-    "crash": lambda: 0.7 * _metal(1.4, 3, 4500),
+    "crash": lambda: 0.55 * _metal(1.0, 5, 4500),
     "shaker": lambda: 0.8 * _noise("shaker", 0.09, 6000, 13_000, 45),
     "triangle": lambda: 0.5 * _sum(_drop(0.6, 5230, 0, 60, 6), 0.5 * _drop(0.4, 8420, 0, 60, 9)),
     "timpani": lambda: 1.1 * _sum(_drop(0.8, 72, 30, 50, 5), 0.3 * _noise("mallet", 0.03, 200, 1500, 120)),

@@ -9,16 +9,16 @@ import numpy as np
 from training.draws import Draws
 from training.lyrics import vowel
 from training.oscillators import (
-    SAMPLE_RATE,
     Signal,
     cycles,
     envelope,
     filtered,
-    harmonic_count,
+    harmonics_of,
     hertz,
     partials,
     wave,
 )
+from training.tempo import SAMPLE_RATE
 
 Voice = Callable[[float, int, str], Signal]
 """Pitch (MIDI), samples that the note is held, syllable (only a singer minds)."""
@@ -37,7 +37,7 @@ _HISSING, _PLOSIVE = "sczfhx", "ptkbdgq"
 def piano(pitch: float, held: int, syllable: str) -> Signal:
     """Stiff strings: partials a little sharp, high ones short; two strings a cent apart; a felt hammer's thump."""
     fundamental = hertz(pitch)
-    number = np.arange(1, 25)
+    number = np.arange(1.0, 25)
     frequencies = number * fundamental * np.sqrt(1 + 4e-4 * number**2)
     amplitudes = number**-1.2 * np.exp(-number * fundamental / 5000)
     decays = 1.2 + frequencies / 1100
@@ -51,7 +51,7 @@ def piano(pitch: float, held: int, syllable: str) -> Signal:
 def guitar(pitch: float, held: int, syllable: str) -> Signal:
     """A nylon string plucked at a sixth of its length: every sixth partial is missing; played two octaves lower."""
     fundamental = hertz(pitch - 12)
-    number = np.arange(1, 40)
+    number = np.arange(1.0, 40)
     frequencies = number * fundamental * np.sqrt(1 + 5e-5 * number**2)
     amplitudes = np.abs(np.sin(np.pi * number / 6)) / number**0.9
     decays = 2.5 + 0.7 * number
@@ -63,7 +63,7 @@ def guitar(pitch: float, held: int, syllable: str) -> Signal:
 def synth(pitch: float, held: int, syllable: str) -> Signal:
     """A square wave and its detuned copy, odd harmonics only, bright at the attack and steady after it."""
     fundamental = hertz(pitch)
-    number = np.arange(1, harmonic_count(fundamental) + 1)
+    number = harmonics_of(fundamental)
     square = np.where(number % 2 == 1, 1.0 / number, 0.0)
     level = envelope(held, 0.004, 0.15, 0.8, 0.05)
     length = len(level)
@@ -82,7 +82,7 @@ def bells(pitch: float, held: int, syllable: str) -> Signal:
     modulation = 1.6 * np.exp(-time_s / 0.25) * np.sin(2 * np.pi * 3.5 * fundamental * time_s)
     tone = np.sin(2 * np.pi * fundamental * time_s + modulation) * np.exp(-time_s / 0.45)
     tone[held:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(length - held) / (length - held))
-    return 0.8 * np.asarray(tone) * np.minimum(time_s / 0.001, 1)
+    return np.asarray(0.8 * tone * np.minimum(time_s / 0.001, 1))
 
 
 def flute(pitch: float, held: int, syllable: str) -> Signal:
@@ -99,12 +99,12 @@ def strings(pitch: float, held: int, syllable: str) -> Signal:
     """Three players' sawtooths, each with a vibrato of its own, through the resonances of a body."""
     fundamental = hertz(pitch)
     level = envelope(held, 0.07, 9.0, 1.0, 0.14)
-    number = np.arange(1, harmonic_count(fundamental) + 1)
+    number = harmonics_of(fundamental)
     body = 0.5 + np.exp(-(((number * fundamental - 2800) / 1200) ** 2)) + np.exp(-number * fundamental / 1500)
     saw = body / number
     players = ((1.0, 5.2, 0.0), (1.0045, 5.9, 0.3), (0.9957, 4.7, 0.7))
-    tone = sum(wave(saw, cycles(fundamental * detune, len(level), 16, rate) + at) for detune, rate, at in players)
-    return 0.3 * level * np.asarray(tone)
+    voices = [wave(saw, cycles(fundamental * detune, len(level), 16, rate) + at) for detune, rate, at in players]
+    return np.asarray(0.3 * level * np.sum(voices, axis=0))
 
 
 def organ(pitch: float, held: int, syllable: str) -> Signal:
@@ -123,7 +123,7 @@ def vocals(pitch: float, held: int, syllable: str) -> Signal:
     """Harmonics of a voice an octave lower, shaped by the formants of the syllable's vowel; hissed or stopped onset."""
     fundamental = hertz(pitch - 12)
     level = envelope(held, 0.03, 9.0, 1.0, 0.06)
-    number = np.arange(1, harmonic_count(fundamental) + 1)
+    number = harmonics_of(fundamental)
     frequencies = number * fundamental
     shape = np.full(len(number), 0.01)
     for centre, gain, width in FORMANTS[vowel(syllable)]:

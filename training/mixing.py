@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from acestep_batch.measure.loudness import loudness
 from training.draws import Draws
-from training.oscillators import SAMPLE_RATE, Signal, low_passed
+from training.oscillators import Signal, low_passed
+from training.tempo import SAMPLE_RATE
 
 TARGET_LUFS = -16.0
 PEAK = 0.87

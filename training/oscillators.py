@@ -43,8 +43,9 @@ def wave(harmonics: Signal, cycles: Signal, phases: Signal | None = None) -> Sig
     return table[(cycles * _TABLE).astype(np.int64) % _TABLE]
 
 
-def harmonic_count(frequency_hz: float) -> int:
-    return max(1, min(int(HIGHEST_HZ / frequency_hz), _TABLE // 8))
+def harmonics_of(frequency_hz: float) -> Signal:
+    """Numbers of the harmonics that are heard: 1, 2, ... as floats."""
+    return np.arange(1.0, max(1, min(int(HIGHEST_HZ / frequency_hz), _TABLE // 8)) + 1)
 
 
 def cycles(frequency_hz: float, length: int, vibrato_cents: float = 0.0, vibrato_hz: float = 5.3) -> Signal:

@@ -1,6 +1,6 @@
 """The rendered dataset's files: how they are named, written and read.
 
-    DIR/manifest.json      version, clips, seed, grid, full_prompts, recipe (a hash of the code that composes and renders)
+    DIR/manifest.json      version, clips, seed, grid, full_prompts, recipe (see `training.recipe`)
     DIR/clips.jsonl        a line for each clip, in order
     DIR/mel_0000.npy       float16 [64, 2, 128, 1024], natural log-mel of left and right
     DIR/audio_0000.npy     int16 [64, 2, 524288] at 44.1 kHz
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from acestep_batch.outputs.atomic import atomic_path, make_folder, write_text
 from acestep_batch.problems import refuse
+from training.prompts import Tags
+from training.tempo import nearest
 
 VERSION = 1
 SHARD_CLIPS = 64
@@ -43,6 +45,22 @@ class Clip:
     genre: str
     mood: str
     beats_per_bar: int
+
+    @property
+    def tags(self) -> Tags:
+        """What the clip is: another prompt for it can be drawn from these."""
+        tonic, mode = self.key.split()
+        return Tags(
+            lead=self.lead,
+            accompaniment=self.accompaniment,
+            drums=self.drums,
+            genre=self.genre,
+            mood=self.mood,
+            tempo=nearest(self.bpm, "many"),
+            tonic=tonic,
+            mode=mode,
+            beats_per_bar=self.beats_per_bar,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from training.events import Composition, Hit, Note
 from training.kit import drum
 from training.leads import LEADS, Voice
 from training.mixing import finished, in_room, placed
-from training.oscillators import SAMPLE_RATE, Signal, low_passed
-from training.tempo import CLIP_SAMPLES
+from training.oscillators import Signal, low_passed
+from training.tempo import CLIP_SAMPLES, SAMPLE_RATE
 
 LEAD_PAN, BACKING_PAN = 0.2, -0.45
-LEAD_RMS, BACKING_RMS, DRUM_GAIN = 0.11, 0.075, 0.33
+LEAD_RMS, BACKING_RMS, DRUM_GAIN = 0.12, 0.075, 0.33
 """Tracks are levelled before they are mixed: no instrument drowns another."""
 _PANS = {"hat": 0.3, "open": 0.3, "ride": 0.35, "shaker": 0.4, "triangle": 0.4, "rim": -0.2, "crash": -0.25}
 
@@ -45,7 +45,7 @@ SOUNDS: Mapping[str, Sound] = {
     "folk": Sound(wet=0.05, decay_s=0.3, drums=0.8),
     "classical": Sound(wet=0.4, decay_s=1.6, drums=0.8),
     "hip hop": Sound(lowpass_hz=4200.0, wet=0.06, decay_s=0.35, drums=1.2),
-    "ambient": Sound(wet=0.75, decay_s=2.4, drums=0.7),
+    "ambient": Sound(wet=0.6, decay_s=2.2, drums=0.85),
 }
 _MOOD_CUTOFFS_HZ = {"dark": 2600.0, "sad": 5000.0, "calm": 6500.0}
 """Moods that take the treble from the instruments."""

@@ -21,7 +21,7 @@ GRIDS: dict[str, tuple[float, ...]] = {
     "few": (4, 5, 6, 7, 9),
     "many": (4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 8.5, 9, 9.5, 10),
 }
-"""Latent frames of a beat. Of `few`, no tempo is near another or its octave: a tempo that is right by chance is rare."""
+"""Latent frames of a beat. Of `few`, no tempo is near another or its octave: to be right by chance is rare."""
 
 
 @dataclass(frozen=True, slots=True)
