@@ -27,14 +27,12 @@ from training.composer import compose
 from training.events import Composition
 from training.recipe import recipe
 from training.shards import (
-    SHARD_CLIPS,
     VERSION,
     Clip,
     Manifest,
     is_whole,
     mel_path,
     read_manifest,
-    shard_count,
     write_listing,
     write_shard,
 )
@@ -80,21 +78,20 @@ def render_dataset(folder: Path, manifest: Manifest, workers: int = 1) -> Iterat
 
     Raises `Refused` where the folder holds another dataset.
     """
-    before = read_manifest(folder)
+    before, size = read_manifest(folder), manifest.shard_clips
     _check(folder, before, manifest)
     if before is None or manifest.clips > before.clips:
         seeds = [clip_seed(manifest.seed, clip) for clip in range(manifest.clips)]
         clips = [clip_of(compose(seed, manifest.grid, manifest.full_prompts), i) for i, seed in enumerate(seeds)]
-        if before is not None and before.clips % SHARD_CLIPS:
-            mel_path(folder, before.clips // SHARD_CLIPS).unlink(missing_ok=True)  # it grows: no longer whole
+        if before is not None and before.clips % size:
+            mel_path(folder, before.clips // size).unlink(missing_ok=True)  # it grows: no longer whole
         write_listing(folder, manifest, clips)
     total = max(manifest.clips, before.clips if before else 0)
     with _mapping(workers) as over:
-        for shard in range(shard_count(total)):
+        for shard, first in enumerate(range(0, total, size)):
             if is_whole(folder, shard):
                 continue
-            first = shard * SHARD_CLIPS
-            seeds = [clip_seed(manifest.seed, clip) for clip in range(first, min(first + SHARD_CLIPS, total))]
+            seeds = [clip_seed(manifest.seed, clip) for clip in range(first, min(first + size, total))]
             mels, audios = zip(*over(partial(rendered, manifest.grid), seeds), strict=True)
             write_shard(folder, shard, np.stack(mels), np.stack(audios))
             yield shard
@@ -103,7 +100,7 @@ def render_dataset(folder: Path, manifest: Manifest, workers: int = 1) -> Iterat
 def _check(folder: Path, before: Manifest | None, manifest: Manifest) -> None:
     if before is None:
         return
-    for name in ("seed", "grid", "full_prompts", "recipe"):
+    for name in ("seed", "grid", "full_prompts", "recipe", "shard_clips"):
         if getattr(before, name) != getattr(manifest, name):
             said = f"{getattr(before, name)}, and now {getattr(manifest, name)} is asked for"
             raise refuse(

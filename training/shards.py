@@ -71,10 +71,7 @@ class Manifest:
     grid: str
     full_prompts: bool
     recipe: str
-
-
-def shard_count(clips: int) -> int:
-    return -(-clips // SHARD_CLIPS)
+    shard_clips: int = SHARD_CLIPS
 
 
 def mel_path(folder: Path, shard: int) -> Path:
@@ -128,12 +125,17 @@ def read_clips(folder: Path) -> list[Clip]:
 
 
 def whole_shards(folder: Path, clips: list[Clip]) -> Iterator[tuple[list[Clip], NDArray[Any], NDArray[Any]]]:
-    """Clips, mel and audio of every shard that is whole, in order; arrays are mapped, not read."""
-    for shard in range(shard_count(len(clips))):
+    """Clips, mel and audio of every shard that is whole, in order; arrays are mapped, not read.
+
+    A folder without a manifest, such as a model's, has shards of 64.
+    """
+    manifest = read_manifest(folder)
+    size = manifest.shard_clips if manifest else SHARD_CLIPS
+    for shard in range(-(-len(clips) // size)):
         if is_whole(folder, shard):
             mel = np.load(mel_path(folder, shard), mmap_mode="r")
             audio = np.load(audio_path(folder, shard), mmap_mode="r")
-            yield clips[shard * SHARD_CLIPS :][: len(mel)], mel, audio
+            yield clips[shard * size :][: len(mel)], mel, audio
 
 
 def _clip(path: Path, number: int, line: str) -> Clip:
