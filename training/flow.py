@@ -38,11 +38,7 @@ def component_weights(variances: Tensor, power: float) -> Tensor:
 
 def onset_weights(data: Tensor, strength: float) -> Tensor:
     """Weights ``[B, 1, 1, F]`` of frames in the loss, 1 on average: more where the latents change more than usual."""
-    change = F_pad_change(data)
+    change = data.diff(dim=-1).square().mean(dim=(1, 2), keepdim=True).sqrt()
+    change = torch.cat((change[..., :1], change), dim=-1)
     weights = 1 + strength * change / change.mean(-1, keepdim=True).clamp(min=1e-6)
     return weights / weights.mean(-1, keepdim=True)
-
-
-def F_pad_change(data: Tensor) -> Tensor:  # noqa: N802
-    change = data.diff(dim=-1).square().mean(dim=(1, 2), keepdim=True).sqrt()
-    return torch.cat((change[..., :1], change), dim=-1)

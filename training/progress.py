@@ -25,6 +25,8 @@ class Chunk:
         self._seconds, self._log_file = minutes * 60, log_file
         self._begun = self._logged = self._saved = time.monotonic()
         self._losses: list[float] = []
+        if log_file is not None:
+            log_file.parent.mkdir(parents=True, exist_ok=True)
 
     def is_over(self, step: int) -> bool:
         """Whether ``step`` is not to be made any more."""

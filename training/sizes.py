@@ -13,7 +13,7 @@ TRANSFORMER_CONFIG: Mapping[str, Any] = {
     "inner_dim": 256,
     "attention_head_dim": 64,
     "num_attention_heads": 4,
-    "rope_theta": 50.0,
+    "rope_theta": 30.0,
     "speaker_embedding_dim": 8,
     "text_embedding_dim": TEXT_WIDTH,
     "lyric_encoder_vocab_size": LYRIC_VOCAB_SIZE,

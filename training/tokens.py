@@ -15,6 +15,8 @@ from tokenizers.models import WordLevel
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 GATHERING = tuple(f"<g{index}>" for index in range(8))
+UNKNOWN_ID = 2
+FIRST_WORD_ID = 3 + len(GATHERING)
 NUMBERS = range(40, 221)
 """As tempi, in beats per minute."""
 _PUNCTUATION = tuple(",.-#'/&")

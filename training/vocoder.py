@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acestep_batch.engine.linear_codec import LinearCodec
-from acestep_batch.engine.magnitude_vocoder import (
+from acestep_batch.engine.v1.column_codec import ColumnCodec
+from acestep_batch.engine.v1.magnitude_vocoder import (
     LOG_CEILING,
     LOG_FLOOR,
     MagnitudeVocoder,
@@ -33,7 +33,7 @@ LEARNING_RATE, WARM_UP = 2e-3, 50
 STEPS = 6000
 
 
-def batch_of(clips: Clips, codec: LinearCodec, seed: int, step: int) -> tuple[Tensor, Tensor]:
+def batch_of(clips: Clips, codec: ColumnCodec, seed: int, step: int) -> tuple[Tensor, Tensor]:
     """Log-mel ``[16, 128, 64]`` and the magnitudes of its audio ``[16, 64, 1025]``; a function of ``seed`` and step.
 
     All of one shard, so that a step reads one file. Cuts of one channel each.
@@ -76,7 +76,7 @@ def loss_of(vocoder: MagnitudeVocoder, mel: Tensor, magnitudes: Tensor) -> Tenso
 
 
 def train(
-    clips: Clips, codec: LinearCodec, file: Path, seed: int, steps: int, minutes: float, device: str
+    clips: Clips, codec: ColumnCodec, file: Path, seed: int, steps: int, minutes: float, device: str
 ) -> MagnitudeVocoder:
     """Train from the checkpoint ``file``, where there is one, until ``steps`` in all or for ``minutes``."""
     torch.manual_seed(seed)
@@ -127,7 +127,7 @@ def load_vocoder(checkpoints: Path) -> MagnitudeVocoder:
 
 
 @torch.inference_mode()
-def held_out_errors(vocoder: MagnitudeVocoder, codec: LinearCodec, clips: Clips, most: int = 4) -> tuple[float, float]:
+def held_out_errors(vocoder: MagnitudeVocoder, codec: ColumnCodec, clips: Clips, most: int = 4) -> tuple[float, float]:
     """Root-mean-square log-mel errors, in nat, of what the vocoder makes of the log-mel of held-out clips: as it is, and
     after the codec."""
     transform = _mel_transform()

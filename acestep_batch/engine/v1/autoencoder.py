@@ -1,4 +1,7 @@
-"""Latents to stereo audio: the decoder of diffusers' AutoencoderDC gives log-mel frames, the vocoder samples."""
+"""Latents to stereo audio: the decoder of the autoencoder gives log-mel frames, the vocoder samples.
+
+Which classes they are says ``_class_name`` in their ``config.json``: the published ones, or the small ones in their place.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,10 @@ from torch import Tensor, nn
 
 from acestep_batch.engine.v1.at_once import SMALL, AtOnce, suited_to
 from acestep_batch.engine.v1.limits import latent_frames
+from acestep_batch.engine.v1.column_codec import CLASS_NAME as COLUMN_CODEC
+from acestep_batch.engine.v1.column_codec import ColumnCodec
+from acestep_batch.engine.v1.magnitude_vocoder import CLASS_NAME as MAGNITUDE_VOCODER
+from acestep_batch.engine.v1.magnitude_vocoder import MagnitudeVocoder, MagnitudeVocoderConfig
 from acestep_batch.engine.v1.resample import resample
 from acestep_batch.engine.v1.vocoder import ADaMoSHiFiGANV1, VocoderConfig, fold_weight_norm
 
@@ -41,7 +48,13 @@ middle; the waveforms of mel windows overlap by 2048 samples, of which these are
 class MusicDecoder:
     """Latents to audio."""
 
-    def __init__(self, dcae: AutoencoderDC, vocoder: ADaMoSHiFiGANV1, dtype: torch.dtype, device: str) -> None:
+    def __init__(
+        self,
+        dcae: AutoencoderDC | ColumnCodec,
+        vocoder: ADaMoSHiFiGANV1 | MagnitudeVocoder,
+        dtype: torch.dtype,
+        device: str,
+    ) -> None:
         self.decoder = dcae.decoder.to(device, dtype)
         self.vocoder = vocoder.to(device, dtype)
 
@@ -139,15 +152,23 @@ def load_decoder(dcae_folder: Path, vocoder_folder: Path, dtype: torch.dtype, de
     return MusicDecoder(dcae, build_vocoder(*_read_component(vocoder_folder)), dtype, device)
 
 
-def build_autoencoder(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> AutoencoderDC:
+def build_autoencoder(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> AutoencoderDC | ColumnCodec:
     """The autoencoder of a ``config.json`` with these weights, as they are.
 
     Raises RuntimeError where names or shapes do not match.
     """
     with torch.device("meta"):
-        model: AutoencoderDC = AutoencoderDC.from_config(known_keys(AutoencoderDC, config))
+        model = empty_autoencoder(config)
     model.load_state_dict(weights, assign=True)
     return model.eval().requires_grad_(False)
+
+
+def empty_autoencoder(config: Mapping[str, Any]) -> AutoencoderDC | ColumnCodec:
+    """The autoencoder of a ``config.json``, its weights still to be filled in."""
+    if config.get("_class_name") == COLUMN_CODEC:
+        return ColumnCodec()
+    model: AutoencoderDC = AutoencoderDC.from_config(known_keys(AutoencoderDC, config))
+    return model
 
 
 def known_keys(component: type[Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,14 +177,22 @@ def known_keys(component: type[Any], config: Mapping[str, Any]) -> dict[str, Any
     return {name: value for name, value in config.items() if name in asked}
 
 
-def build_vocoder(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> ADaMoSHiFiGANV1:
+def build_vocoder(
+    config: Mapping[str, Any], weights: Mapping[str, Tensor]
+) -> ADaMoSHiFiGANV1 | MagnitudeVocoder:
     """The vocoder of a ``config.json`` with these weights, folded in float32.
 
     Raises RuntimeError where names or shapes do not match.
     """
+    in_float32 = {key: value.float() for key, value in weights.items()}
+    if config.get("_class_name") == MAGNITUDE_VOCODER:
+        with torch.device("meta"):
+            magnitudes = MagnitudeVocoder(MagnitudeVocoderConfig.from_dict(config))
+        magnitudes.load_state_dict(in_float32, assign=True)
+        return magnitudes.eval().requires_grad_(False)
     with torch.device("meta"):
         model = ADaMoSHiFiGANV1(VocoderConfig.from_dict(config))
-    model.load_state_dict({key: value.float() for key, value in weights.items()}, assign=True)
+    model.load_state_dict(in_float32, assign=True)
     fold_weight_norm(model)
     return model.eval().requires_grad_(False)
 

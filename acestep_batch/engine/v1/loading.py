@@ -41,8 +41,9 @@ def load_engine(
     commit: str | None = None,
     lyric_libraries: Mapping[str, str] | None = None,
     strict: bool = False,
+    engine: type[V1Engine] = V1Engine,
 ) -> V1Engine:
-    """An engine from a folder in the published layout.
+    """An ``engine`` from a folder in the published layout.
 
     The folder holds ``ace_step_transformer``, ``umt5-base``, ``music_dcae_f8c8`` and ``music_vocoder``. ``files``,
     ``revision``, ``commit`` and ``lyric_libraries`` are for the record; ``strict`` as in ``V1Engine``.
@@ -63,7 +64,7 @@ def load_engine(
         loaded_transformer = load_transformer(transformer, dtype, device)
     with _buildable(text_encoder):
         loaded_text_encoder = load_text_encoder(text_encoder, dtype, device)
-    return V1Engine(
+    return engine(
         transformer=loaded_transformer,
         text_encoder=loaded_text_encoder,
         lyric_tokenizer=lyric_tokenizer,

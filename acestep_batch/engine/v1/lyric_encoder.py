@@ -11,8 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ERG_LAYERS = (4, 5)
-"""Layers whose query entropy-rectifying guidance weakens (reference implementation, ace-step/ACE-Step at d612523)."""
+from acestep_batch.engine.v1.erg_layers import at_depth
+
+ERG_LAYERS = range(4, 6)
+"""Layers whose query entropy-rectifying guidance weakens, of 6 (reference implementation, ace-step/ACE-Step at d612523);
+with another number of layers those in their place."""
 
 
 class LyricEncoder(nn.Module):
@@ -35,8 +38,9 @@ class LyricEncoder(nn.Module):
         width = x.shape[-1]
         positions = relative_positions(x.shape[1], width, x.device).to(x.dtype)
         x = x * math.sqrt(width)
+        weakened = at_depth(ERG_LAYERS, 6, len(self.encoders))
         for index, layer in enumerate(self.encoders):
-            x = layer(x, positions, mask, query_scale if index in ERG_LAYERS else 1.0)
+            x = layer(x, positions, mask, query_scale if index in weakened else 1.0)
         return self.after_norm(x)
 
 

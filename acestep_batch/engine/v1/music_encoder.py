@@ -1,4 +1,4 @@
-"""Audio to latents: log-mel frames, then the encoder of diffusers' AutoencoderDC. Only tasks with a source need it."""
+"""Audio to latents: log-mel frames, then the autoencoder's encoder. Only tasks with a source need it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -18,8 +17,10 @@ from acestep_batch.engine.v1.autoencoder import (
     MEL_MAX,
     MEL_MIN,
     WEIGHTS_FILE,
+    empty_autoencoder,
     read_config,
 )
+from acestep_batch.engine.v1.magnitude_vocoder import CLASS_NAME as MAGNITUDE_VOCODER
 from acestep_batch.engine.v1.mel import LogMelSpectrogram
 from acestep_batch.engine.v1.resample import resample
 from acestep_batch.engine.v1.vocoder import VocoderConfig
@@ -36,7 +37,7 @@ class MusicEncoder:
         dtype: torch.dtype,
         device: str,
     ) -> None:
-        """``encoder`` is an AutoencoderDC's; log-mel values are computed in float32 whatever its ``dtype``."""
+        """``encoder`` is an autoencoder's; log-mel values are computed in float32 whatever its ``dtype``."""
         self.encoder = encoder.to(device, dtype)
         self.mel_transform = mel_transform.to(device, torch.float32)
         self.native_rate = sizes.sampling_rate
@@ -71,11 +72,13 @@ def load_encoder(dcae_folder: Path, vocoder_folder: Path, dtype: torch.dtype, de
     Raises RuntimeError where names or shapes do not match.
     """
     with torch.device("meta"):
-        encoder = AutoencoderDC.from_config(read_config(dcae_folder)).encoder
+        encoder = empty_autoencoder(read_config(dcae_folder)).encoder
     encoder.load_state_dict(_read_part(dcae_folder, "encoder."), assign=True)
-    sizes = VocoderConfig.from_dict(read_config(vocoder_folder))
+    config = read_config(vocoder_folder)
+    sizes = VocoderConfig.from_dict(config)
     mel_transform = sizes.mel_transform()
-    mel_transform.load_state_dict(_read_part(vocoder_folder, "mel_transform."), assign=True)
+    if config.get("_class_name") != MAGNITUDE_VOCODER:  # which needs none of its own
+        mel_transform.load_state_dict(_read_part(vocoder_folder, "mel_transform."), assign=True)
     return MusicEncoder(encoder.eval().requires_grad_(False), mel_transform, sizes, dtype, device)
 
 

@@ -11,12 +11,14 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import UMT5EncoderModel
 
+from acestep_batch.engine.v1.erg_layers import at_depth
 from acestep_batch.engine.v1.limits import PROMPT_TOKENS
 
 PAD_ID = 0
 
-ERG_BLOCKS = (8, 9)
-"""Blocks whose query entropy-rectifying guidance weakens (reference implementation, ace-step/ACE-Step at d612523)."""
+ERG_BLOCKS = range(8, 10)
+"""Blocks whose query entropy-rectifying guidance weakens, of 12 (reference implementation, ace-step/ACE-Step at d612523);
+with another number of blocks those in their place."""
 
 
 class TextEncoder:
@@ -48,7 +50,7 @@ class TextEncoder:
         with ExitStack() as hooks:
             if query_scale != 1.0:
                 blocks: Any = self.model.encoder.block
-                for index in ERG_BLOCKS:
+                for index in at_depth(ERG_BLOCKS, 12, len(blocks)):
                     query = blocks[index].layer[0].SelfAttention.q
                     hooks.enter_context(query.register_forward_hook(lambda _module, _args, out: out * query_scale))
             return self.model(input_ids=ids, attention_mask=mask).last_hidden_state, mask

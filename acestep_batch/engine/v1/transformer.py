@@ -18,13 +18,15 @@ from diffusers.models.embeddings import TimestepEmbedding, get_timestep_embeddin
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from acestep_batch.engine.v1.erg_layers import at_depth
 from acestep_batch.engine.v1.lyric_encoder import LyricEncoder
 
 UNUSED_PARAMETERS = r"projectors\..+|transformer_blocks\.\d+\.cross_attn\.(add_[qkv]_proj|to_add_out)\..+"
 """Names of the published parameters that inference never reads (22 % of the file); they are not created here."""
 
 ERG_BLOCKS = range(15, 20)
-"""Blocks whose query entropy-rectifying guidance weakens (reference implementation, ace-step/ACE-Step at d612523)."""
+"""Blocks whose query entropy-rectifying guidance weakens, of 24 (reference implementation, ace-step/ACE-Step at d612523);
+with another number of blocks those in their place."""
 
 TIME_WIDTH = 256
 NORM_EPS = 1e-6
@@ -175,8 +177,9 @@ class ACEStepTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):  # t
             rotary = (rotary[0][order][:, None], rotary[1][order][:, None])
             lengths = tuple(mask.sum(dim=1).tolist())
         cos, sin = (table * query_scale[:, None, None, None] for table in rotary)  # turns and scales: [B, 1, S, d]
+        weakened = at_depth(ERG_BLOCKS, 24, len(self.transformer_blocks))
         pairs = [
-            cast(TransformerBlock, block).cross_attn.project(states, (cos, sin) if index in ERG_BLOCKS else rotary)
+            cast(TransformerBlock, block).cross_attn.project(states, (cos, sin) if index in weakened else rotary)
             for index, block in enumerate(self.transformer_blocks)
         ]
         return Conditioning(

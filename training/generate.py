@@ -1,0 +1,94 @@
+"""Stage 5: renders the prompts of a dataset with the product's own engine, into a dataset that evaluators can score.
+
+    python -m training.generate HELD_OUT --into DIR
+
+Every song has the settings of a preset of the product, the length of a clip and a seed of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from acestep_batch.engine.base import SETTINGS, SongRequest
+from acestep_batch.engine.embedded import EmbeddedEngine
+from acestep_batch.engine.embedded_text import embedded_lyric_ids
+from acestep_batch.engine.v1.limits import NATIVE_SAMPLE_RATE, SAMPLES_PER_FRAME
+from acestep_batch.engine.v1.loading import load_engine
+from acestep_batch.engine.v1.pipeline import V1Engine
+from acestep_batch.engine.v1.vocoder import VocoderConfig
+from acestep_batch.schema import SONG
+from training.clips import read_clips, write_clips
+from training.layout import write_layout
+from training.progress import CHECKPOINTS, default_device
+
+LAYOUT = "layout"
+FRAMES = 128
+DURATION_S = (FRAMES + 0.5) * SAMPLES_PER_FRAME / NATIVE_SAMPLE_RATE
+"""Half a frame more than a clip has: cut to whole frames, it is the clip's length."""
+PRESETS = Path(__file__).parents[1] / "conf" / "preset"
+
+
+def trained_engine(folder: Path, device: str = "cpu") -> V1Engine:
+    """The product's engine with the weights in ``folder``."""
+    return load_engine(
+        folder, embedded_lyric_ids, device, torch.float32, False, "embedded demo model", (), engine=EmbeddedEngine
+    )
+
+
+def settings_of(preset: str, overrides: list[str]) -> dict[str, Any]:
+    """Engine settings: the schema's defaults, a preset's values, and ``NAME=VALUE`` words."""
+    settings = {name: parameter.default for name, parameter in SONG.items() if name in SETTINGS}
+    values = yaml.safe_load((PRESETS / f"{preset}.yaml").read_text(encoding="utf-8"))
+    values |= {name: yaml.safe_load(value) for name, value in (word.split("=", 1) for word in overrides)}
+    if unknown := sorted(set(values) - set(settings)):
+        raise SystemExit(f"{', '.join(unknown)}: no setting of a song")
+    return settings | values
+
+
+def render(engine: V1Engine, settings: dict[str, Any], line: dict[str, Any], seed: int) -> np.ndarray:
+    """The samples ``[2, 524288]`` of one prompt."""
+    asked = {"prompt": line["prompt"], "lyrics": line["lyrics"], "seed": seed, "audio_duration": DURATION_S}
+    (song,) = engine.render([SongRequest(**settings | asked)], NATIVE_SAMPLE_RATE)
+    return song.audio
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.generate", description=__doc__)
+    parser.add_argument("held_out", type=Path, help="dataset whose prompts are rendered")
+    parser.add_argument("--into", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=96, help="how many of its prompts")
+    parser.add_argument("--seed", type=int, default=1, help="of the first song; every next one has the next")
+    parser.add_argument("--preset", default="fast")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of all songs")
+    parser.add_argument("--weights", type=Path, help="folder in the packaged layout; without it, the checkpoints are taken")
+    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
+    parser.add_argument("--device", default=default_device())
+    given = parser.parse_args(arguments)
+    lines = read_clips(given.held_out).lines[: given.count]
+    folder = given.weights
+    if folder is None:
+        folder = given.checkpoints / LAYOUT
+        write_layout(given.checkpoints, folder)
+    engine, settings = trained_engine(folder, given.device), settings_of(given.preset, given.set)
+    transform = VocoderConfig().mel_transform()
+    songs, mels, made = [], [], []
+    begun = time.monotonic()
+    for number, line in enumerate(lines):
+        audio = render(engine, settings, line, given.seed + number)
+        songs.append(audio)
+        mels.append(transform(torch.from_numpy(audio)).numpy())
+        made.append({**line, "clip": number, "seed": given.seed + number})
+        each = (time.monotonic() - begun) / (number + 1)
+        print(f"song {number + 1} of {len(lines)}, to go {each * (len(lines) - number - 1):.0f} s", flush=True)
+    write_clips(given.into, made, np.stack(mels), np.stack(songs))
+
+
+if __name__ == "__main__":
+    main()

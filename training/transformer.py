@@ -1,0 +1,238 @@
+"""Stage 4: trains transformer and text encoder by flow matching on the latents of stage 3.
+
+    python -m training.transformer --minutes 60
+
+Goes on from its checkpoint where there is one. What a step draws follows from seed and step alone, so a run in chunks is
+the run in one piece.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from training.flow import at_level, component_weights, noise_levels, onset_weights, velocity
+from training.latents import TrainingSet, load_training_set
+from training.model import Model, begin
+from training.progress import CHECKPOINTS, Chunk, default_device, load, save
+from training.sizes import TEXT_ENCODER_CONFIG, TRANSFORMER_CONFIG
+from training.tokens import FIRST_WORD_ID, UNKNOWN_ID
+
+TRANSFORMER_FILE = "transformer.pt"
+WEIGHT_DECAY, BETAS, MOST_GRADIENT = 0.01, (0.9, 0.95), 1.0
+MOST_LYRIC_TOKENS = 200
+WITHOUT_TEXT, WITHOUT_LYRICS, WITHOUT_WORD = 0.1, 0.15, 0.03
+"""Shares of songs without text, of songs whose lyrics are hidden, and of words that become the unknown one."""
+HELD_OUT_CLIPS = 32
+STEPS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a run follows from, beside its data and sizes; a checkpoint keeps it."""
+
+    seed: int = 0
+    batch: int = 16
+    learning_rate: float = 1.5e-3
+    warm_up: int = 100
+    full_rate: int = 3000
+    """Steps after which the rate falls with the root of the step."""
+    ema: float = 0.999
+    component_power: float = 0.5
+    onset_strength: float = 1.0
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        return self.learning_rate * min((step + 1) / self.warm_up, 1.0, (self.full_rate / (step + 1)) ** 0.5)
+
+    def kept(self, step: int) -> float:
+        """The share of the average that a step keeps: less at first, when there is little worth keeping."""
+        return min(self.ema, (step + 1) / (step + 10))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step sees."""
+
+    data: Tensor
+    noise: Tensor
+    sigmas: Tensor
+    text_ids: list[list[int]]
+    lyric_ids: list[list[int]]
+    without_text: list[bool]
+
+
+def draw_batch(training_set: TrainingSet, recipe: Recipe, step: int) -> Batch:
+    """Songs, noise, levels, and what is hidden from the model. Every epoch sees each clip once.
+
+    Hidden lyrics are ids of 0 half of the time and absent in the other half: guidance uses the one, and a request
+    without lyrics the other.
+    """
+    draw = np.random.default_rng([recipe.seed, 1, step])
+    generator = torch.Generator().manual_seed(int(draw.integers(2**62)))
+    clips = _clips_of(training_set.trained, recipe, step)
+    text_ids, lyric_ids = [], []
+    for clip in clips:
+        ids = training_set.text_ids[clip]
+        unread = draw.random(len(ids)) < WITHOUT_WORD
+        read = zip(ids, unread, strict=True)
+        text_ids.append([UNKNOWN_ID if hidden and each >= FIRST_WORD_ID else each for each, hidden in read])
+        lyrics = training_set.lyric_ids[clip][:MOST_LYRIC_TOKENS]
+        if draw.random() < WITHOUT_LYRICS:
+            lyrics = [0] * len(lyrics) if draw.random() < 0.5 else []
+        lyric_ids.append(lyrics)
+    data = training_set.latents[clips].float()
+    return Batch(
+        data=data,
+        noise=torch.randn(data.shape, generator=generator),
+        sigmas=noise_levels(len(clips), generator),
+        text_ids=text_ids,
+        lyric_ids=lyric_ids,
+        without_text=(draw.random(len(clips)) < WITHOUT_TEXT).tolist(),
+    )
+
+
+def _clips_of(trained: list[int], recipe: Recipe, step: int) -> list[int]:
+    clips = []
+    for number in range(step * recipe.batch, (step + 1) * recipe.batch):
+        epoch, place = divmod(number, len(trained))
+        clips.append(trained[np.random.default_rng([recipe.seed, 2, epoch]).permutation(len(trained))[place]])
+    return clips
+
+
+def held_out_batch(training_set: TrainingSet) -> Batch:
+    """The same held-out songs at the same levels every time, nothing hidden."""
+    generator = torch.Generator().manual_seed(0)
+    clips = training_set.held_out[:HELD_OUT_CLIPS]
+    data = training_set.latents[clips].float()
+    return Batch(
+        data=data,
+        noise=torch.randn(data.shape, generator=generator),
+        sigmas=(torch.arange(len(clips)) + 0.5) / len(clips),
+        text_ids=[training_set.text_ids[clip] for clip in clips],
+        lyric_ids=[training_set.lyric_ids[clip][:MOST_LYRIC_TOKENS] for clip in clips],
+        without_text=[False] * len(clips),
+    )
+
+
+def loss_of(model: Model, batch: Batch, weights: Tensor, onset_strength: float) -> Tensor:
+    """Mean weighted square error of the velocity; ``weights`` ``[8, 16]`` are on the model's device."""
+    device = weights.device
+    data, noise, sigmas = (each.to(device) for each in (batch.data, batch.noise, batch.sigmas))
+    conditioning = model.conditioning(batch.text_ids, batch.lyric_ids, batch.without_text)
+    predicted = model(at_level(data, noise, sigmas), sigmas, conditioning).float()
+    square = (predicted - velocity(data, noise)).square()
+    return (square * weights[..., None] * onset_weights(data, onset_strength)).mean()
+
+
+class Training:
+    """A run: the model, its moving average and the optimizer, at a step."""
+
+    def __init__(
+        self, training_set: TrainingSet, recipe: Recipe, transformer: dict[str, Any], text: dict[str, Any], device: str
+    ) -> None:
+        self.training_set, self.recipe, self.step = training_set, recipe, 0
+        self.configs = {"transformer": transformer, "text": text}
+        tokenizer = Tokenizer.from_str(training_set.tokenizer)
+        torch.manual_seed(recipe.seed)
+        self.model = Model(transformer, text, tokenizer.get_vocab_size())
+        begin(self.model, tokenizer, recipe.seed)
+        self.model.to(device)
+        self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=recipe.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY
+        )
+        self.weights = component_weights(training_set.variances, recipe.component_power).to(device)
+        self.device = device
+
+    def go_on(self, saved: dict[str, Any]) -> None:
+        """Take a checkpoint's place. Raises ValueError where it is of another recipe or size."""
+        own = {"recipe": asdict(self.recipe), "configs": self.configs}
+        if different := [name for name, value in own.items() if saved[name] != value]:
+            raise ValueError(f"the checkpoint is of another run: {', '.join(different)} differ; move it away to begin anew")
+        self.model.load_state_dict(saved["weights"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.average = {name: value.to(self.device) for name, value in saved["average"].items()}
+        self.step = saved["step"]
+
+    def content(self) -> dict[str, Any]:
+        """What a checkpoint holds."""
+        return {
+            "recipe": asdict(self.recipe),
+            "configs": self.configs,
+            "tokenizer": self.training_set.tokenizer,
+            "weights": self.model.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+        }
+
+    def advance(self) -> float:
+        """One step; its loss."""
+        recipe = self.recipe
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.rate(self.step)
+        batch = draw_batch(self.training_set, recipe, self.step)
+        with self._half_precision():
+            loss = loss_of(self.model, batch, self.weights, recipe.onset_strength)
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), MOST_GRADIENT)
+        self.optimizer.step()
+        kept = recipe.kept(self.step)
+        with torch.no_grad():
+            for name, value in self.model.state_dict().items():
+                self.average[name].lerp_(value, 1 - kept)
+        self.step += 1
+        return loss.item()
+
+    @torch.no_grad()
+    def held_out_loss(self) -> float:
+        """Of the model as it is, all noise levels alike."""
+        with self._half_precision():
+            return loss_of(self.model, held_out_batch(self.training_set), self.weights, 0.0).item()
+
+    def _half_precision(self) -> torch.autocast:
+        """Products of matrices in bfloat16: several times faster on a GPU, and on a CPU that has instructions for it."""
+        return torch.autocast(self.device.split(":")[0], torch.bfloat16)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.transformer", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--device", default=default_device())
+    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
+    for name, value in asdict(Recipe()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    for name in ("num_layers", "rope_theta", "num_attention_heads", "attention_head_dim"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(TRANSFORMER_CONFIG[name]), default=TRANSFORMER_CONFIG[name])
+    given = vars(parser.parse_args(arguments))
+    recipe = Recipe(**{name: given[name] for name in asdict(Recipe())})
+    sizes = {**TRANSFORMER_CONFIG, **{name: given[name] for name in given if name in TRANSFORMER_CONFIG}}
+    checkpoints: Path = given["checkpoints"]
+    training_set = load_training_set(checkpoints)
+    training = Training(training_set, recipe, sizes, dict(TEXT_ENCODER_CONFIG), given["device"])
+    file = checkpoints / TRANSFORMER_FILE
+    if file.is_file():
+        training.go_on(load(file, given["device"]))
+    chunk = Chunk(training.step, given["steps"], given["minutes"], file.with_suffix(".jsonl"))
+    parameters = sum(each.numel() for each in training.model.parameters())
+    print(f"{parameters:,} parameters, {len(training_set.trained)} clips, from step {training.step}", flush=True)
+    while not chunk.is_over(training.step):
+        loss = training.advance()
+        chunk.note(training.step - 1, loss)
+        if chunk.wants_checkpoint(training.step - 1):
+            save(file, training.content())
+            print(f"step {training.step}: held-out loss {training.held_out_loss():.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
