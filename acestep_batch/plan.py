@@ -20,15 +20,17 @@ from acestep_batch.manifest_rows import RawManifest
 from acestep_batch.models import Family
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.room import memory_advice
-from acestep_batch.schema import LONGEST_S, TASK_PARAMETERS, Generation, names_used
+from acestep_batch.schema import LONGEST_S, SONG, TASK_PARAMETERS, Generation, names_used, reads
 from acestep_batch.song_tasks import NEW_SONG, SOURCE_TASKS, task_name, task_of, unused_names
 from acestep_batch.sources import SongSource
 from acestep_batch.target import Target
 from acestep_batch.v15_songs import song_notes, v15_song
 
 _PER_SONG = frozenset({"prompt", "lyrics", "actual_seeds", "output_path"})
-_FOREIGN = _PER_SONG | TASK_PARAMETERS
-"""What the settings of a new song do not depend on."""
+_NOT_LOOKED_AT = {
+    family: _PER_SONG | {name for name in TASK_PARAMETERS if reads(family, SONG[name])} for family in Family
+}
+"""What the settings of a new song do not depend on; parameters of the other family are refused."""
 _PRESETS = frozenset({"preset", "preset_file"})
 
 TEMPLATE_FIELDS = (
@@ -216,7 +218,7 @@ class RowChecker:
         seeds = settings.values["actual_seeds"]
         listed = len(seeds) if isinstance(seeds, tuple) else 0
         genres = self.advice.genres(settings.values["prompt"])
-        apart = _FOREIGN if task_name(settings.values) == NEW_SONG else _PER_SONG
+        apart = _NOT_LOOKED_AT[self.target.family] if task_name(settings.values) == NEW_SONG else _PER_SONG
         key = (row.preset, listed, genres, *[item for item in row.values.items() if item[0] not in apart])
         seen = self._seen.get(key)
         if seen is None:
