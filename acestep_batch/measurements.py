@@ -185,6 +185,11 @@ def _copy(values: Mapping[str, Any]) -> LoudnessCopy:
     return copy
 
 
+def decided(record: Mapping[str, Any], name: str) -> Any:
+    """What a song was to be: as its row has it, which a plan keeps to, or else as its planner chose. None for neither."""
+    return record.get(name) or record.get(f"planned_{name}") or None
+
+
 def joined(
     records: Iterable[Mapping[str, Any]], lines: Mapping[Key, Line], scores: ScoreLines = _UNSCORED
 ) -> list[Joined]:
@@ -225,12 +230,15 @@ def _judged(song: Joined, nearest_song: str, similarity: float | None) -> dict[s
         reason = "no line in measurements.jsonl" if line is None else line.error
         return {"quality": None, "quality_reasons": [f"{NOT_MEASURED}: {reason}"]}
     record, found = song.record, line.measurement
-    error = tempo_error_percent(record.get("bpm"), found.tempo_bpm)
-    match = key_match(record.get("keyscale"), found.key)
+    bpm, keyscale = decided(record, "bpm"), decided(record, "keyscale")
+    error = tempo_error_percent(bpm, found.tempo_bpm)
+    match = key_match(keyscale, found.key)
+    targets = {"asked_bpm": bpm, "asked_key": keyscale} if "family" in record else {}
     verdict = judged(found, nearest_song, similarity)
     return {
         "measurements": {
             **asdict(found),
+            **targets,
             "tempo_error_percent": None if error is None else round(error, 2),
             "key_match": None if match is None else str(match),
             "nearest_song": nearest_song or None,

@@ -62,6 +62,8 @@ class Measuring:
             return
         self.known.add(key)
         asked = record.get("audio_duration")
+        if asked == -1:  # its planner decided
+            asked = record.get("planned_duration_s")
         path = self.folder / str(file["path"])
         asked_s = None if asked is None else float(asked)
         self._waiting.put(_Wanted(str(record["id"]), key, path, str(file["format"]), asked_s))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from acestep_batch.loudness_copies import COPY_COLUMNS
-from acestep_batch.measure.asked import ASKED_COLUMNS
+from acestep_batch.measure.asked import ASKED_COLUMNS, TARGET_COLUMNS
 from acestep_batch.measure.columns import COLUMNS, NEAREST_COLUMNS, Column
 from acestep_batch.measure.flags import VERDICT_COLUMNS
 from acestep_batch.models import Family
@@ -78,7 +78,8 @@ SONG_COLUMNS = tuple(
 """The song's parameters as they were used."""
 
 V15_COLUMNS = frozenset(
-    {each.name for each in _PLANNED_COLUMNS} | {each.name for each in SONG.values() if each.only == Family.V15}
+    {each.name for each in (*_PLANNED_COLUMNS, *TARGET_COLUMNS)}
+    | {each.name for each in SONG.values() if each.only == Family.V15}
 )
 """Those that only songs of 1.5 have."""
 

@@ -143,6 +143,24 @@ def test_what_was_asked_is_held_against_what_is_heard():
     assert found["measurements"]["key_match"] == "relative"
 
 
+def test_where_a_row_leaves_tempo_and_key_open_what_was_planned_is_held_against_what_is_heard():
+    open_row = record("a", family="v15", bpm=None, keyscale="", planned_bpm=120, planned_keyscale="E♭ minor")
+    own = record("b", family="v15", bpm=90, keyscale="C major", planned_bpm=90, planned_keyscale="C major")
+    unplanned = record("c", family="v15", bpm=None, keyscale="")
+    heard = Measurement(broken_samples=0, sample_peak_dbfs=-1.0, tempo_bpm=60.0, key="D# minor")
+    rows = [open_row, own, unplanned]
+    found = [
+        each["measurements"]
+        for each in judged_records(joined(rows, {key_in(row): Line(heard) for row in rows}), compare=False)
+    ]
+    names = ("asked_bpm", "asked_key", "tempo_error_percent", "key_match")
+    assert [[each[name] for name in names] for each in found] == [
+        [120, "E♭ minor", 0.0, "same"],
+        [90, "C major", 33.33, "other"],
+        [None, None, None, None],
+    ]
+
+
 ROWS = [{"id": "a", "seed": 1}, {"id": "b", "seed": 2}, {"id": "like a", "seed": 1}]
 
 

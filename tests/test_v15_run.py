@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from support import BARE, CONF, CPU_BUILD
 from tiny_v15 import write_official, write_planner
@@ -259,3 +260,26 @@ def test_a_checkpoint_of_another_variant_is_refused(tmp_path: Path, capsys: pyte
     (bundle / "acestep-v15-turbo").rename(bundle / "acestep-v15-sft")
     assert main(["model=v15_sft", f"model.path={bundle}", "hw=cpu", "lm=none", "prompt=x", "dry_run=true"]) == 2
     assert "is a turbo checkpoint, and the model is sft -> model=v15_turbo" in capsys.readouterr().err
+
+
+def test_what_was_asked_or_planned_and_what_is_heard_stand_side_by_side() -> None:
+    rows = [{"id": "own", "seed": 1, **WORDS, "audio_duration": 12, "bpm": 100, "keyscale": "F# minor"}]
+    rows.append({"id": "open", "seed": 1, **WORDS, "audio_duration": -1})
+    folder = render(rows=rows)
+    table = pd.read_parquet(folder / "summary.parquet").set_index("id")
+    made = records(folder)
+    assert table.loc["own", ["asked_bpm", "asked_key"]].tolist() == [100, "F# minor"]
+    assert table.loc["open", ["asked_bpm", "asked_key"]].tolist() == [
+        made["open"]["planned_bpm"], made["open"]["planned_keyscale"],
+    ]  # fmt: skip
+    assert table["tempo_bpm"].notna().all()
+    assert table["tempo_error_percent"].notna().all()
+    assert set(table["key_match"]) <= {"same", "fifth", "relative", "parallel", "other"}
+    assert table["duration_error_s"].abs().max() < 0.1  # of the open one, against its plan
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert all(name in page for name in ("asked_bpm", "tempo_bpm", "asked_key", "key_match"))
+    assert main([MODEL.replace("_v15", ""), "manifest.path=x.json", "output.name=v1", "dry_run=true"]) == 2
+    plain = [{"id": "a", "prompt": "x", "audio_duration": 1, "infer_step": 1}]
+    Path("v1.json").write_text(json.dumps(plain), encoding="utf-8")
+    assert main(["model=embedded", "manifest.path=v1.json"]) == 0
+    assert "asked_bpm" not in pd.read_parquet("outputs/v1/v0001/summary.parquet").columns

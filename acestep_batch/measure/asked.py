@@ -26,7 +26,16 @@ class KeyMatch(StrEnum):
     OTHER = "other"
 
 
+TARGET_COLUMNS = (
+    Column(
+        "asked_bpm", "1/min", "Int64", "Tempo to hold against `tempo_bpm`: the row's, else the plan's.", "the record"
+    ),
+    Column("asked_key", "", "string", "Key to hold against `key`: the row's, else the plan's.", "the record"),
+)
+"""What an engine was asked for, or has decided by itself; only songs of 1.5 have them."""
+
 ASKED_COLUMNS = (
+    *TARGET_COLUMNS,
     Column(
         "tempo_error_percent",
         "%",
