@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -31,8 +30,6 @@ class Published:
     """How to fetch it, with its size."""
     model_type: str | None
     """As ``config.json`` names it; None where it does not."""
-    needs: tuple[str, str] | None = None
-    """A module that does not come along, and how to install it."""
 
 
 OWN: Mapping[str, Published] = {
@@ -58,8 +55,15 @@ OWN: Mapping[str, Published] = {
         "`hf download openai/whisper-large-v3-turbo` (1.6 GB)",
         "whisper",
     ),
+    "aesthetics": Published(
+        "acestep_batch.scores.aesthetics",
+        ("facebook/audiobox-aesthetics",),
+        "`hf download facebook/audiobox-aesthetics config.json model.safetensors` (0.4 GB)",
+        None,
+    ),
 }
-"""Those that come along: the text-audio score of CLAP, and the error rate of lyrics that Whisper hears."""
+"""Those that come along: the text-audio score of CLAP, the error rate of lyrics that Whisper hears, and listeners'
+judgements as Audiobox aesthetics predicts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +130,6 @@ def module_of(name: str) -> ModuleType:
 
 def _find_own(name: str, folder: Path | None) -> Found:
     own = OWN[name]
-    if own.needs is not None and find_spec(own.needs[0]) is None:
-        return Found(folder, problem=f"the package {own.needs[0]} is not installed", remedy=own.needs[1])
     place, weights = folder, "" if folder is None else str(folder.resolve())
     for repository in own.repositories if folder is None else ():
         if (place := cached_snapshot(repository, (CONFIG,), "main")) is not None:

@@ -96,6 +96,7 @@ def test_the_first_published_weights_in_the_cache_are_taken_by_their_commit(cach
     assert find_score("clap", None) == Found(general, f"laion/larger_clap_general@{general.name}")
     music = published(cache, "laion/larger_clap_music", {"model_type": "clap"}, "model.safetensors")
     assert find_score("clap", None).folder == music
+    assert "hf download facebook/audiobox-aesthetics" in find_score("aesthetics", None).remedy
     published(cache, "openai/whisper-small", {"model_type": "whisper"})
     assert "has no weights" in find_score("lyrics", None).problem
 
