@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from acestep_batch.problems import one_line, refuse
 from acestep_batch.report.html import MARK, report_html
 from acestep_batch.report.listings import PLAYLIST, listing_files, playlist
 from acestep_batch.report.page import Entry, Page, page_of
-from acestep_batch.report.pictures import draw
+from acestep_batch.report.pictures import draw, peaks_in
 from acestep_batch.report.source import Source, read_source
 from acestep_batch.run_plan import PLAN, read_plan
 from acestep_batch.run_records import run_records
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 REPORT = "report.html"
 PICTURES = "report_files"
 
+_PICTURE_NAME = re.compile(r"[0-9a-f]{24}\.png")
 _AT_ONCE = min(4, os.cpu_count() or 1)
 """Songs drawn at once; each holds its audio in memory, which with what is made of it takes 0.3 GB for four minutes."""
 
@@ -69,7 +72,8 @@ def write_report(folder: Path) -> Written:
 def write_joint_report(
     sources: Sequence[Source], folder: Path, progress: Callable[[int], None] | None = None
 ) -> Written:
-    """Write one page about all sources into a folder, which is made where it is missing, and pictures beside it.
+    """Write one page about all sources into a folder, which is made where it is missing, and pictures beside it, from
+    where those go that an earlier page in its place had and this one has no song for.
 
     Args:
         progress: called with the number of songs that are drawn, as it grows.
@@ -84,6 +88,7 @@ def write_joint_report(
     page = page_of(sources)
     pictures, undrawn = _draw(page, path.parent / PICTURES, progress)
     _write(path, report_html(page, pictures, path.parent))
+    _remove_old_pictures(page, path.parent / PICTURES)
     return Written(path, page, pictures, undrawn)
 
 
@@ -102,7 +107,7 @@ def _draw(
     faults: dict[str, str] = {}
 
     def one(song: Entry) -> tuple[Path, str] | str:
-        picture = into / f"{song.pcm_sha256[:24]}.png"
+        picture = into / _picture_name(song.pcm_sha256)
         try:
             return picture, draw(song.files[0], picture)
         except (LibsndfileError, ValueError) as error:
@@ -126,6 +131,19 @@ def _draw(
         {song.key: found[song.pcm_sha256] for song in with_files if song.pcm_sha256 in found},
         {song.key: faults[song.pcm_sha256] for song in with_files if song.pcm_sha256 in faults},
     )
+
+
+def _picture_name(pcm_sha256: str) -> str:
+    return f"{pcm_sha256[:24]}.png"
+
+
+def _remove_old_pictures(page: Page, folder: Path) -> None:
+    """Remove pictures of songs that the page does not have; only files that reports make have such names and peaks."""
+    wanted = {_picture_name(song.pcm_sha256) for song in page.songs}
+    for path in sorted(folder.glob("*.png")):
+        if _PICTURE_NAME.fullmatch(path.name) and path.name not in wanted and peaks_in(path) is not None:
+            with suppress(OSError):  # a picture that somebody looks at on Windows; the next report removes it
+                path.unlink()
 
 
 def _listings(source: Source) -> Iterator[tuple[Path, str]]:

@@ -92,6 +92,25 @@ def test_several_runs_make_one_page_with_pictures_of_its_own(run, render_rows, t
     assert not (run / "report.html").exists()
 
 
+def test_pictures_of_songs_that_are_gone_go_with_them_and_no_other_file(run, render_rows, tmp_path):
+    other = render_rows([{"id": "c", "seed": 9}])[0].folder
+    pictures = tmp_path / "page" / "report_files"
+    both = write_joint_report(read_sources([run, other]), tmp_path / "page")
+    (mine,) = [path for path in pictures.iterdir() if path not in {path for path, _ in _of(both, "a", "b", "like a")}]
+    users = {"f" * 24 + ".png": b"a picture of the user's", "notes.txt": b"mine", "cover.png": mine.read_bytes()}
+    for name, content in users.items():
+        (pictures / name).write_bytes(content)
+    write_joint_report(read_sources([run]), tmp_path / "page")
+    assert not mine.exists()
+    assert {name: (pictures / name).read_bytes() for name in users} == users
+    assert len(list(pictures.iterdir())) == 2 + len(users)
+
+
+def _of(written, *ids):
+    keys = [song.key for song in written.page.songs if song.id in ids]
+    return [written.pictures[key] for key in keys]
+
+
 def test_only_a_report_is_ever_replaced(run):
     (run / "report.html").write_text("<p>mine</p>", encoding="utf-8")
     with pytest.raises(Refused, match="is no report"):
