@@ -281,3 +281,26 @@ def test_a_planner_goes_where_a_run_looks_by_itself(hub: Hub, tmp_path: Path, ow
 def test_other_words_for_1_5_are_refused(words: list[str], message: str) -> None:
     with pytest.raises(Refused, match=message):
         run(words)
+
+
+def test_json_is_all_that_a_script_reads_and_all_else_goes_to_people(hub: Hub, tmp_path: Path) -> None:
+    """In a process of its own, which asks the hub of this machine alone."""
+    hub.repository, hub.files = PLANNERS["0.6b"].repository, published(write_planner(tmp_path / "made"))
+    own = {"HF_ENDPOINT": hub.address, "HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-m", "acestep_batch", "download", "--json"]
+
+    def download(words: list[str], **more: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, **own, **more}
+        return subprocess.run([*command, *words], env=environment, capture_output=True, text=True, check=False)
+
+    done = download(["lm=0.6b"])
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found.keys() == {"model", "folder", "revision"}
+    assert (found["model"], found["revision"]) == ("0.6b", "main")
+    assert planner_problems(Path(found["folder"])) == []
+    assert "free disk" in done.stderr
+    for words in (["lm=0.6b"], ["model=v1"], ["model=v15_turbo"]):
+        offline = download(words, HF_HUB_OFFLINE="1")
+        assert (offline.returncode, offline.stdout) == (2, "")
+        assert "HF_HUB_OFFLINE is set" in offline.stderr
