@@ -105,8 +105,8 @@ def unknown_task(task: str, target: Target) -> Conflict | None:
         return None
     models = [name for name, each in MODELS.items() if each.variant is not None and task in tasks_of(each.variant)]
     known = f"{target.model} knows {', '.join(tasks_of(target.v15.variant))}"
-    remedy = f"choose {' or '.join(f'model={name}' for name in models)}"
-    return Conflict("task", f"{task} needs a base model: {known}", remedy)
+    remedy = " or ".join(f"model={name}" for name in models)
+    return Conflict("task", f"{task} needs a base model: {known}", f"choose {remedy}")
 
 
 def task_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:

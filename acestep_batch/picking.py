@@ -74,7 +74,10 @@ def row_of(record: Mapping[str, Any], folder: str, without: Collection[str] = ()
 
 
 def retake_of(row: Mapping[str, Any], variance: float) -> dict[str, Any]:
-    """A row that varies the song of another. Raises Refused for one that is no song of its own."""
+    """A row that varies the song of another. Raises Refused for one that is no song of v1, or none of its own."""
+    if "infer_method" in row:
+        remedy = "pick it without variance=, and give it another seed"
+        raise Refused([Problem(f"id={row['id']}", "is a song of ACE-Step 1.5, which has no retakes", remedy)])
     if row.get("task", "text2music") not in ("text2music", "retake"):
         message = f"is made by task {row['task']}, and a retake has no source"
         raise Refused([Problem(f"id={row['id']}", message, "pick it without variance=")])

@@ -167,9 +167,8 @@ def with_source(song: Song, planned: Mapping[str, PlannedSong], output: Output) 
         form = LATENTS if output.save_latents else audio_format(name, output.wav_subtype).label
         notes = song.notes
         if form != LATENTS and is_lossy(name):
-            lossy = f"{source.song.song_id}, which it starts from, was read from {name}"
-            note = f"{lossy}: output.save_latents=true loses less"
-            notes = tuple(dict.fromkeys((*notes, note)))
+            note = f"{source.song.song_id}, which it starts from, was read from {name}"
+            notes = tuple(dict.fromkeys((*notes, f"{note}: output.save_latents=true loses less")))
         song = replace(song, source=replace(song.source, form=form, identity=source.identity), notes=notes)
     if song.reference is not None and song.reference.song_id is not None:
         timbre = planned[song.reference.song_id]

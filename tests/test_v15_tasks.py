@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 from task_rows import records
 
 from acestep_batch.cli import main
+from acestep_batch.levels import steps
+from acestep_batch.models import Family
+from acestep_batch.plan import Song
+from acestep_batch.schema import Generation
+from acestep_batch.sources import SongSource
 
 RATE = 48_000
 PLAIN = ("hw=cpu", "measure=false", "report=false", "lint=off", "infer_step=2")
@@ -157,15 +162,8 @@ def test_kept_latents_are_taken_by_the_same_family_and_audio_by_the_other() -> N
     found = made(*rows, model=TURBO)
     assert [found[row["id"]]["started_from"]["form"] for row in rows] == ["latents", "audio"]
     assert [found[row["id"]]["frames"] for row in rows] == [50, 48]  # v1's frames are longer
-    assert (
-        start(
-            {**rows[0], "task": "audio2audio", "id": "a", "ref_audio_input": rows[0].pop("src_audio_path")},
-            model=V1,
-            name="back",
-        )
-        == 0
-    )
-    assert records(folder("back"))["a"]["started_from"]["form"] == "audio"
+    back = {**ROW, "id": "back", "task": "audio2audio", "ref_audio_input": "@outputs/first/v0001/song"}
+    assert made(back, model=V1, name="back")["back"]["started_from"]["form"] == "audio"
 
 
 def test_a_source_whose_planner_decides_on_its_length_is_awaited(capsys: pytest.CaptureFixture[str]) -> None:
@@ -297,15 +295,40 @@ def test_what_a_song_does_not_hear_leaves_its_identity() -> None:
     write_tone("c.wav", 1)
     row = {**ROW, "task": "cover", "src_audio_path": "a.wav"}
     found = made(
-        {**row, "id": "a"}, {**row, "id": "other_place", "src_audio_path": "c.wav"}, {**row, "id": "planner", "lm_top_k": 9},
-        {**row, "id": "track", "track_name": "drums"}, {**row, "id": "strength", "audio_cover_strength": 0.5},
+        {**row, "id": "a"},
+        {**row, "id": "place", "src_audio_path": "c.wav"},
+        {**row, "id": "planner", "lm_top_k": 9},
+        {**row, "id": "track", "track_name": "drums"},
+        {**row, "id": "strength", "audio_cover_strength": 0.5},
         {**row, "id": "timbre", "reference_audio": "c.wav"},
-    )  # fmt: skip
-    own = found["a"]["identity"]
-    assert [name for name, record in found.items() if record["identity"] == own] == [
-        "a",
-        "other_place",
-        "planner",
-        "track",
-    ]
+    )
+    same = [name for name, record in found.items() if record["identity"] == found["a"]["identity"]]
+    assert same == ["a", "place", "planner", "track"]
     assert len({record["identity"] for record in found.values()}) == 3
+
+
+def test_a_song_of_1_5_is_picked_as_it_is_and_not_as_a_retake(capsys: pytest.CaptureFixture[str]) -> None:
+    made(
+        {**SONG, "audio_duration": 1}, {**ROW, "id": "t", "audio_duration": 1, "reference_audio": "@song"}, model=TURBO
+    )
+    run = folder().as_posix()
+    assert main(["pick", run, "id=t", "to=picked.yaml"]) == 0
+    assert f"reference_audio: '@{run}/song'" in Path("picked.yaml").read_text(encoding="utf-8")
+    assert main(["pick", run, "id=t", "variance=0.2", "to=other.yaml"]) == 2
+    assert "is a song of ACE-Step 1.5, which has no retakes" in capsys.readouterr().err
+
+
+def test_a_song_made_from_two_joins_their_chains() -> None:
+    def song(song_id: str, *sources: str) -> Song:
+        own = [SongSource(1, "wav pcm16", song_id=each, identity="0" * 64) for each in sources]
+        source, reference = (*own, None, None)[:2]
+        beside: dict[str, Any] = {"source": source, "reference": reference, "family": Family.V15}
+        return Song(1, song_id, song_id, "", 1, 1, 1, None, Generation(), {}, **beside)
+
+    songs = [song("e", "d"), song("d", "c", "b"), song("c", "a"), song("b"), song("a"), song("z", "y"), song("y")]
+    found = steps(songs)
+    assert {name: step.level for name, step in found.items()} == {
+        "a": 0, "b": 0, "c": 1, "d": 2, "e": 3, "y": 0, "z": 1,
+    }  # fmt: skip
+    assert {step.first for name, step in found.items() if name in "abcde"} == {"a"}
+    assert {step.first for name, step in found.items() if name in "yz"} == {"y"}
