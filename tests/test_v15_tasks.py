@@ -98,7 +98,7 @@ def test_a_chain_of_all_tasks_runs_from_one_manifest_is_verified_and_resumed(
     assert "8 songs: 8 ok; 8 bit-identical" in capsys.readouterr().out
     assert main(["resume", "outputs/x/v0001", "--explain"]) == 0
     assert "8 songs are done, 0 to make" in capsys.readouterr().out
-    assert main(["inspect", f"outputs/x/v0001/{found['both']['files'][0]}", "--rerun"]) == 0
+    assert main(["inspect", f"outputs/x/v0001/{found['drums']['files'][0]}", "--rerun"]) == 0
     again = ("planner=from_record", "lm=none", "output.name=again")
     assert main([*PLAIN, f"model={BASE}", "manifest.path=outputs/x/v0001/audio", *again]) == 0
     assert {name: record["pcm_sha256"] for name, record in records(folder("again")).items()} == {
