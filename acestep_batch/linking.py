@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from acestep_batch.conflicts import longest_conflict
-from acestep_batch.earlier_runs import EarlierRun, only_song, run_of
+from acestep_batch.earlier_runs import EarlierRun, only_song
 from acestep_batch.engine.tasks import Adapter, AwaitedSource, Extend
 from acestep_batch.engine.v1.limits import LONGEST_FRAMES, song_frames
 from acestep_batch.engine.v1.refusals import crash_reason
@@ -18,24 +18,14 @@ from acestep_batch.models import Family
 from acestep_batch.parameter import shown
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem
-from acestep_batch.run_plan import PLAN
 from acestep_batch.schema import Hardware
 from acestep_batch.song_tasks import SOURCE_TASKS, length_s, takes_source, task_name
-from acestep_batch.sources import WHOLE_FILE, SongSource, audio_facts, is_remote
+from acestep_batch.source_finding import Places, file_source, named_run
+from acestep_batch.sources import SongSource, is_remote
 from acestep_batch.target import Target
 
 _LONGEST_CIRCLE_SHOWN = 5
 _REFERENCE = "reference_audio"
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where the files that rows name are looked for."""
-
-    manifest: Path
-    """The manifest's folder."""
-    output_root: Path
-    """The folder of all runs."""
 
 
 class Linked(NamedTuple):
@@ -128,7 +118,7 @@ class _Linker:
         if is_remote(text.removeprefix("@")):
             raise ValueError(f"{shown(text)} lies on another machine; copy it here")
         if not text.startswith("@"):
-            return self._file(text)
+            return file_source(text, self.places, self.target.family)
         name = text[1:].strip()
         if name in self._by_id:
             return name
@@ -136,7 +126,7 @@ class _Linker:
             return only_song(name, self._rows[name]).song_id
         if name in self.invalid:
             raise ValueError(f"its source {name} is a row with errors")
-        run = run_of(name, self._roots) or self._own_run(name)
+        run = named_run(name, self.places)
         if run is None:
             where = f"in this manifest{', and no run of that folder' if '/' in name else ''}"
             raise ValueError(f"{shown(text)}: there is no row {shown(name)} {where}")
@@ -146,32 +136,6 @@ class _Linker:
             family,
             lambda latents: not as_audio and (family is Family.V1 or fits_model(latents, self.target)),
         )
-
-    def _own_run(self, name: str) -> tuple[Path, str] | None:
-        """The run whose folder the manifest lies in, as the record beside an audio file does: it names songs of it."""
-        folder = self.places.manifest.absolute()
-        return next(((each, name) for each in (folder, *folder.parents) if (each / PLAN).is_file()), None)
-
-    @property
-    def _roots(self) -> tuple[Path, ...]:
-        return Path(), self.places.manifest, self.places.output_root
-
-    def _file(self, text: str) -> SongSource:
-        folders = (self.places.manifest, Path())
-        path = next((folder / text for folder in folders if _exists(folder / text)), None)
-        if path is None:
-            where = dict.fromkeys(str(folder.absolute()) for folder in folders)
-            raise ValueError(f"{shown(text)} does not exist in {' or '.join(where)}")
-        try:
-            facts = audio_facts(path.absolute())
-        except OSError as error:
-            raise ValueError(f"{shown(text)} cannot be read ({error.strerror or error})") from error
-        except ValueError as error:
-            raise ValueError(f"{shown(text)} {error}") from error
-        frames = facts.frames(self.target.family)
-        if not frames:
-            raise ValueError(f"{shown(text)} is shorter than one latent frame (0.04 s)")
-        return SongSource(frames, WHOLE_FILE, str(path.absolute()), facts.sha256)
 
     def _settle(self, song: Song, sources: Mapping[str, SongSource]) -> None:
         problems: list[Problem] = []
@@ -266,14 +230,6 @@ def _frames(song: Song) -> int:
 def _circle(names: Sequence[str]) -> str:
     many = len(names) > _LONGEST_CIRCLE_SHOWN
     return " -> ".join([*names[:_LONGEST_CIRCLE_SHOWN], "...", names[-1]] if many else names)
-
-
-def _exists(path: Path) -> bool:
-    """Whether there is such a file; a text that no file system takes for a name is none."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
 
 
 def by_row(problems: Mapping[str, Sequence[Problem]], songs: Sequence[Song]) -> dict[str, list[Problem]]:

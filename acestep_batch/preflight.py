@@ -10,7 +10,6 @@ from pathlib import Path
 from acestep_batch.advice import RowAdvice
 from acestep_batch.compose import ONE_SONG_ID, Run
 from acestep_batch.hardware import Machine, TorchBuild
-from acestep_batch.linking import Places
 from acestep_batch.manifest import COLUMNS, RowReader
 from acestep_batch.manifest_files import open_manifest
 from acestep_batch.manifest_rows import Place, RawManifest, RawRow
@@ -25,6 +24,7 @@ from acestep_batch.row_links import HeldRows
 from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
 from acestep_batch.score_checks import scores_asked_problems
 from acestep_batch.songs import audios_of, duration_s, seeds_of
+from acestep_batch.source_finding import Places
 from acestep_batch.target import Target, target_of, token_counter
 
 SHIPPED = "shipped:"

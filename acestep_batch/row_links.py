@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from acestep_batch.compose import Run
-from acestep_batch.linking import Places, by_row, linked, needs_linking
+from acestep_batch.linking import by_row, linked, needs_linking
 from acestep_batch.lint import Advice
 from acestep_batch.models import Family
 from acestep_batch.plan import CheckedRow
 from acestep_batch.room import memory_advice
 from acestep_batch.song_tasks import SOURCE_TASKS, source_name, task_name
 from acestep_batch.songs import songs_of
+from acestep_batch.source_finding import Places
 from acestep_batch.target import Target
 
 

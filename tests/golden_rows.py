@@ -12,12 +12,13 @@ from parity.tasks import TASK_DEFAULTS
 from support import CPU_TARGET, checked, plain_run, written
 
 from acestep_batch.engine.tasks import Source
-from acestep_batch.linking import Places, linked
+from acestep_batch.linking import linked
 from acestep_batch.plan import Song
 from acestep_batch.schema import SONG
 from acestep_batch.song_tasks import SOURCE_TASKS
 from acestep_batch.songs import songs_of
 from acestep_batch.source_files import SourceFiles
+from acestep_batch.source_finding import Places
 
 
 def row_of(case: Mapping[str, Any]) -> dict[str, Any]:

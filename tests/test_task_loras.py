@@ -15,8 +15,9 @@ from task_rows import MAKE, folder, run  # noqa: F401
 from acestep_batch.cli import main
 from acestep_batch.engine.embedded import load_embedded_engine
 from acestep_batch.identity import sound_facts
-from acestep_batch.linking import Places, linked
+from acestep_batch.linking import linked
 from acestep_batch.songs import songs_of
+from acestep_batch.source_finding import Places
 
 SONG = {"seed": 3, "prompt": "pop", "lyrics": "la"}
 

@@ -16,9 +16,10 @@ from task_rows import MAKE, SHORT, folder, records, run  # noqa: F401
 from acestep_batch.cli import main
 from acestep_batch.engine.tasks import AudioSource, LatentSource
 from acestep_batch.latents_files import latents_file, read_latents
-from acestep_batch.linking import Places, linked
+from acestep_batch.linking import linked
 from acestep_batch.schema import Hardware
 from acestep_batch.songs import songs_of
+from acestep_batch.source_finding import Places
 
 REPAINT = {"task": "repaint", "repaint_start": 0, "repaint_end": 0.5}
 
