@@ -186,7 +186,7 @@ def _copy(values: Mapping[str, Any]) -> LoudnessCopy:
 
 
 def decided(record: Mapping[str, Any], name: str) -> Any:
-    """What a song was to be: as its row has it, which a plan keeps to, or else as its planner chose. None for neither."""
+    """What a song was to be: as its row has it, which a plan keeps to, else as its planner chose; None for neither."""
     return record.get(name) or record.get(f"planned_{name}") or None
 
 
