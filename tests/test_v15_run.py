@@ -15,9 +15,11 @@ from tiny_v15 import write_official, write_planner
 from acestep_batch.cells import typed_run
 from acestep_batch.cli import data_folder, main
 from acestep_batch.compose import Run
+from acestep_batch.engine.v15.weights import PlannerSource, find_planner, planner_facts
 from acestep_batch.hydra_config import Composer, composer
 from acestep_batch.identity import identity_of, sound_facts
 from acestep_batch.models import Family
+from acestep_batch.outputs.audio_files import file_sha256
 from acestep_batch.preflight import Preflight, preflight
 from acestep_batch.run_plan import read_plan
 from acestep_batch.schema import FROM_RECORD, SONG, names_used
@@ -283,3 +285,63 @@ def test_what_was_asked_or_planned_and_what_is_heard_stand_side_by_side() -> Non
     Path("v1.json").write_text(json.dumps(plain), encoding="utf-8")
     assert main(["model=embedded", "manifest.path=v1.json"]) == 0
     assert "asked_bpm" not in pd.read_parquet("outputs/v1/v0001/summary.parquet").columns
+
+
+def in_cache(hub: Path, repository: str, revision: str, commit: str) -> Path:
+    """The folder of a snapshot in a Hugging Face cache, to be filled."""
+    place = hub / f"models--{repository.replace('/', '--')}"
+    (place / "refs").mkdir(parents=True, exist_ok=True)
+    (place / "refs" / revision).write_text(commit, encoding="utf-8")
+    return place / "snapshots" / commit
+
+
+def test_without_a_planner_none_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    bundle = write_official(tmp_path / "bundle")
+    assert not [each for each in bundle.iterdir() if "5Hz-lm" in each.name]
+    words = ["model=v15", f"model.path={bundle}", "hw=cpu", "lm=none", "manifest.path=x.json"]
+    rows = [{"id": "bare", "seed": 7, **WORDS, "audio_duration": 2, "thinking": True}]
+    rows.append({"id": "drawn", "seed": 8, **WORDS, "audio_duration": -1, "lm_max_duration": 12})
+    Path("x.json").write_text(json.dumps(rows), encoding="utf-8")
+    assert main([*words, "output.name=bare"]) == 0
+    made = records(Path("outputs/bare/v0001"))
+    assert {each["planner"] for each in made.values()} == {"none"}
+    assert made["bare"]["duration_s"] == 2
+    assert 10 <= made["drawn"]["duration_s"] <= 12
+    assert main(["verify", "outputs/bare/v0001"]) == 0
+    assert main([*words[:3], words[4], "dry_run=true"]) == 2  # planned by default, and there is none
+
+
+def test_revisions_are_recorded_with_their_commits_and_the_hashes_of_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = tmp_path / "hub"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hub))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    theirs, planners = "a" * 40, "b" * 40
+    write_official(in_cache(hub, "ACE-Step/Ace-Step1.5", "v2", theirs))
+    write_planner(in_cache(hub, "ACE-Step/acestep-5Hz-lm-0.6B", "tried", planners))
+    words = ["model=v15", "hw=cpu", "lm=0.6b", "manifest.path=x.json", "output.name=own"]
+    row = {"id": "a", "seed": 7, **WORDS, "audio_duration": 2, "use_cot_metas": False}
+    Path("x.json").write_text(json.dumps([row]), encoding="utf-8")
+    assert main([*words, "dry_run=true"]) == 2  # there is no main here
+    assert main([*words, "model.revision=v2", "lm.revision=tried"]) == 0
+    folder = Path("outputs/own/v0001")
+    record = sidecar(folder)["record"]
+    assert (record["engine"]["revision"], record["engine"]["commit"]) == ("v2", theirs)
+    assert (record["planner"]["revision"], record["planner"]["commit"]) == ("tried", planners)
+    for found, commit in ((record["engine"], theirs), (record["planner"], planners)):
+        (snapshot,) = hub.glob(f"*/snapshots/{commit}")
+        assert {each["path"]: each["sha256"] for each in found["files"]} == {
+            each["path"]: file_sha256(snapshot / each["path"]) for each in found["files"]
+        }
+        assert found["files"]
+    assert main(["verify", str(folder)]) == 0
+    (bundle,) = hub.glob(f"*/snapshots/{theirs}")
+    inside = write_planner(bundle / "acestep-5Hz-lm-1.7B")
+    assert find_planner(None, "1.7b", "v2") == inside
+    assert planner_facts(PlannerSource("1.7b", inside, "v2"))["commit"] == theirs
+    moved = in_cache(hub, "ACE-Step/Ace-Step1.5", "v2", "c" * 40)
+    write_official(moved)
+    assert main(["verify", str(folder)]) == 0  # by the commit, not by where the branch is now
