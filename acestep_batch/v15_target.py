@@ -89,7 +89,8 @@ def v15_target(run: Run, device: str, device_id: int, machine: Machine) -> V15Ta
     tier = None if model.is_embedded else _tier(device, memory)
     warnings = []
     if tier is not None:
-        warnings = [*_memory_warnings(machine), *_planner_warnings(run.lm.name, tier, device, memory)]
+        warnings = _memory_warnings(machine)
+        warnings += [] if device == "cpu" else _planner_warnings(run.lm.name, tier, memory, offload)
     return V15Target(checkpoint, source, problems, planner_problems, warnings, tier)
 
 
@@ -106,15 +107,16 @@ def _memory_warnings(machine: Machine) -> list[str]:
     return [f"{found}; lm=none needs least"]
 
 
-def _planner_warnings(name: str, tier: Tier, device: str, memory: int) -> list[str]:
-    """About a planner that somebody chose, and that hardly fits beside the transformer."""
-    if device == "cpu" or name not in PLANNER_GIB or name in tier.planners:
+def _planner_warnings(name: str, tier: Tier, memory: int, offload: bool) -> list[str]:
+    """About a planner that somebody chose, and that hardly fits: beside the transformer, or where they take turns."""
+    if name not in PLANNER_GIB or name in tier.planners:
         return []
-    has = f"the device has {memory / GIB:.1f} GiB"
-    return [
-        f"lm={name} takes about {PLANNER_GIB[name]} GiB beside the model, {has}; hw.offload_to_cpu=true lets them "
-        "take turns"
-    ]
+    needs, has = PLANNER_GIB[name], f"the device has {memory / GIB:.1f} GiB"
+    if not offload:
+        return [
+            f"lm={name} takes about {needs} GiB beside the model, {has}; hw.offload_to_cpu=true lets them take turns"
+        ]
+    return [f"lm={name} takes about {needs} GiB, {has}; a smaller one fits"] if needs * GIB > memory else []
 
 
 def _memory_bytes(device: str, device_id: int, machine: Machine) -> int:

@@ -130,8 +130,21 @@ def test_little_memory_is_told_before_a_run_and_by_the_doctor(opened: Composer) 
         assert [each.what for each in said] == ["1.5: 12.0 GiB of memory are little for it"] * is_told
 
 
-def test_a_planner_that_hardly_fits_is_told(opened: Composer) -> None:
-    told = check(opened, with_gpu(11.7), "hw=rtx4090", "lm=4b").target.warnings
-    assert any("lm=4b takes about 12 GiB beside the model, the device has 11.7 GiB" in each for each in told)
-    assert not any("lm=" in each for each in check(opened, with_gpu(23.5), "hw=rtx4090", "lm=4b").target.warnings)
-    assert not any("lm=" in each for each in check(opened, BARE, "hw=cpu", "lm=4b").target.warnings)
+@pytest.mark.parametrize(
+    ("gib", "words", "said"),
+    [
+        (11.7, ("lm=4b",), "lm=4b takes about 12 GiB, the device has 11.7 GiB; a smaller one fits"),
+        (
+            11.7,
+            ("lm=1.7b", "hw.offload_to_cpu=false"),
+            "lm=1.7b takes about 8 GiB beside the model, the device has 11.7",
+        ),
+        (11.7, ("lm=1.7b",), ""),
+        (23.5, ("lm=4b",), ""),
+    ],
+)
+def test_a_planner_that_hardly_fits_is_told(opened: Composer, gib: float, words: tuple[str, ...], said: str) -> None:
+    told = [each for each in check(opened, with_gpu(gib), "hw=rtx4090", *words).target.warnings if "lm=" in each]
+    assert len(told) == bool(said)
+    assert not told or said in told[0]
+    assert not check(opened, BARE, "hw=cpu", *words).target.warnings
