@@ -16,7 +16,7 @@ import soundfile
 
 from acestep_batch.cli import main
 from acestep_batch.score_lines import SCORES, ScoreLine, append_score, read_scores
-from acestep_batch.scoring import scored_song
+from acestep_batch.scoring import score_folder, scored_song
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = ("model=embedded", "hw=cpu", "lint=off", "infer_step=1", "audio_duration=0.2", "manifest.path=songs.json")
@@ -131,6 +131,27 @@ def test_report_scores_a_sweep_and_its_page_has_the_numbers(cli) -> None:
     assert "scoring" not in cli("report", str(RUN), "scores=peak:other")[1]
     (cell, *_) = sorted(RUN.glob("cells/*"))
     assert len((cell / SCORES).read_bytes().splitlines()) == 4
+
+
+def test_an_interrupted_scoring_keeps_what_it_has_and_goes_on(cli) -> None:
+    """And the second score is one of our own, by its weights."""
+    assert cli(*SHORT, "report=false")[0] == 0
+    said: list[str] = []
+
+    def check() -> None:
+        if any("[1/2]" in line for line in said):
+            raise KeyboardInterrupt
+
+    weights = ROOT / "tests" / "golden" / "aesthetics"
+    wanted = {"peak": Path("weights"), "aesthetics": weights}
+    with pytest.raises(KeyboardInterrupt):
+        score_folder(RUN, wanted, "cpu", said.append, check)
+    table = pd.read_parquet(RUN / "summary.parquet")
+    assert table["production_quality"].notna().tolist() == [True, False]
+    code, out, _ = cli("report", str(RUN), f"scores=peak:weights,aesthetics:{weights}")
+    assert (code, "[1/1] b scored" in out) == (0, True)
+    assert pd.read_parquet(RUN / "summary.parquet")["production_quality"].notna().all()
+    assert peaks(RUN) == heard(RUN)
 
 
 @pytest.mark.parametrize(
