@@ -8,7 +8,7 @@ from functools import lru_cache
 from acestep_batch.compose import Settings
 from acestep_batch.lint import Advice, advise_settings
 from acestep_batch.lint_text import advise_lyrics, advise_prompt, genres_of
-from acestep_batch.schema import Hardware
+from acestep_batch.schema_run import Hardware
 
 _REMEMBERED = 20_000
 _cached_genres = lru_cache(_REMEMBERED)(genres_of)

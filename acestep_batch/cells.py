@@ -16,7 +16,8 @@ from acestep_batch.preflight import CELLS, MAX_CELL_CHARS
 from acestep_batch.problems import Problem, Refused
 from acestep_batch.run_folder import Command, differences, key_facts, key_of, open_version, read_run_file
 from acestep_batch.run_plan import PlannedSong
-from acestep_batch.schema import LORA_PARAMETERS, PARAMETERS, SECTIONS, SONG_NAMES, TASK_PARAMETERS, reads
+from acestep_batch.schema import PARAMETERS, SECTIONS, SONG_NAMES, reads
+from acestep_batch.schema_tasks import LORA_PARAMETERS, TASK_PARAMETERS
 
 if TYPE_CHECKING:
     from acestep_batch.hydra_config import Layers

@@ -23,7 +23,8 @@ from acestep_batch.layers import (
 from acestep_batch.manifest import Row
 from acestep_batch.parameter import did_you_mean
 from acestep_batch.problems import Problem, Refused
-from acestep_batch.schema import PARAMETERS, SECTIONS, Hardware, Lm, ManifestSource, Model, Output, RunOptions
+from acestep_batch.schema import PARAMETERS, SECTIONS
+from acestep_batch.schema_run import Hardware, Lm, ManifestSource, Model, Output, RunOptions
 
 
 @dataclass(frozen=True, slots=True)

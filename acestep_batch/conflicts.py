@@ -17,7 +17,8 @@ from acestep_batch.engine.v15.tasks import tasks_of
 from acestep_batch.families import foreign_values
 from acestep_batch.models import MODELS, Family
 from acestep_batch.parameter import plain_number
-from acestep_batch.schema import TASKS, Hardware
+from acestep_batch.schema_run import Hardware
+from acestep_batch.schema_tasks import TASKS
 from acestep_batch.song_tasks import NEW_SONG, SEEDED_TASKS, SOURCE_TASKS, source_name, takes_source, task_name
 from acestep_batch.target import Target
 from acestep_batch.v15_songs import song_problems

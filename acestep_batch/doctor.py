@@ -31,7 +31,7 @@ from acestep_batch.outputs.audio_files import available_formats
 from acestep_batch.outputs.folders import check_writable, free_bytes, nearest_existing
 from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import Problem
-from acestep_batch.schema import Output
+from acestep_batch.schema_run import Output
 from acestep_batch.scores.known import Found, find_score, names
 from acestep_batch.v15_target import SMALL_GIB
 from acestep_batch.words import parse_words

@@ -12,7 +12,8 @@ from acestep_batch.manifest_documents import parse_json
 from acestep_batch.manifest_rows import LARGEST_TEXT_BYTES, read_text
 from acestep_batch.parameter import did_you_mean, named, parameters_of
 from acestep_batch.problems import Problem, Refused
-from acestep_batch.schema import SONG, SONG_NAMES, TEXT_FILES, Hardware
+from acestep_batch.schema import SONG, SONG_NAMES, TEXT_FILES
+from acestep_batch.schema_run import Hardware
 
 Values = Mapping[str, Any]
 EMPTY: Values = MappingProxyType({})

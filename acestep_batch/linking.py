@@ -18,7 +18,7 @@ from acestep_batch.models import Family
 from acestep_batch.parameter import shown
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem
-from acestep_batch.schema import Hardware
+from acestep_batch.schema_run import Hardware
 from acestep_batch.song_tasks import SOURCE_TASKS, length_s, takes_source, task_name
 from acestep_batch.source_finding import Places, file_source, named_run
 from acestep_batch.sources import SongSource, is_remote

@@ -13,7 +13,7 @@ from acestep_batch.engine.v15.request import FRAMES_PER_SECOND, LATENT_CHANNELS
 from acestep_batch.engine.v15.variant import Variant
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem, Refused
-from acestep_batch.schema import Hardware
+from acestep_batch.schema_run import Hardware
 from acestep_batch.target import Target
 from acestep_batch.v15_songs import request_problems
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from acestep_batch.models import Family
 from acestep_batch.parameter import plain_number
-from acestep_batch.schema import LONGEST_S, SONG, SONG_OF
+from acestep_batch.schema import SONG, SONG_OF
+from acestep_batch.schema_song import LONGEST_S
 
 
 @dataclass(frozen=True, slots=True)

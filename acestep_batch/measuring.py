@@ -21,7 +21,7 @@ from acestep_batch.measure.workers import Measured, Workers
 from acestep_batch.measurements import append_measurement, key_in, measured_file
 from acestep_batch.outputs.formats import audio_format
 from acestep_batch.problems import one_line
-from acestep_batch.schema import Output
+from acestep_batch.schema_run import Output
 from acestep_batch.score_lines import Key
 from acestep_batch.shard import Shard
 

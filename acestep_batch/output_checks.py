@@ -13,7 +13,8 @@ from acestep_batch.outputs.names import template_problem
 from acestep_batch.outputs.output_path import OutputRules, is_absolute, output_target
 from acestep_batch.plan import TEMPLATE_FIELDS
 from acestep_batch.problems import Problem
-from acestep_batch.schema import PARAMETERS, Output
+from acestep_batch.schema import PARAMETERS
+from acestep_batch.schema_run import Output
 from acestep_batch.songs import audios_of
 
 

@@ -20,7 +20,10 @@ from acestep_batch.manifest_rows import RawManifest
 from acestep_batch.models import Family
 from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.room import memory_advice
-from acestep_batch.schema import LONGEST_S, SONG, TASK_PARAMETERS, Generation, names_used, reads
+from acestep_batch.schema import SONG, names_used, reads
+from acestep_batch.schema_song import LONGEST_S
+from acestep_batch.schema_tasks import TASK_PARAMETERS
+from acestep_batch.schema_v15 import Generation
 from acestep_batch.song_tasks import NEW_SONG, SOURCE_TASKS, task_name, task_of, unused_names
 from acestep_batch.sources import SongSource
 from acestep_batch.target import Target

@@ -15,7 +15,9 @@ from acestep_batch.outputs.formats import ALL_FORMATS, AudioFormat
 from acestep_batch.outputs.records import json_text
 from acestep_batch.plan import Song
 from acestep_batch.problems import Problem, Refused, one_line, refuse
-from acestep_batch.schema import FROM_RECORD, PARAMETERS, SONG, TASKS, Generation, names_used
+from acestep_batch.schema import PARAMETERS, SONG, names_used
+from acestep_batch.schema_tasks import TASKS
+from acestep_batch.schema_v15 import FROM_RECORD, Generation
 from acestep_batch.song_tasks import takes_source
 from acestep_batch.sources import SongSource, adapters_of, source_of_record
 

@@ -12,14 +12,7 @@ from typing import Any
 from acestep_batch.measure.columns import Column
 from acestep_batch.measure.flags import NEAR_DUPLICATE, RULES, STATES, VERDICT_COLUMNS, Quality
 from acestep_batch.parameter import Parameter, plain_number
-from acestep_batch.schema import (
-    COMMON_PATTERNS,
-    GROUPS,
-    PARAMETERS,
-    RECORD_KEYS,
-    SONG,
-    TEXT_FILES,
-)
+from acestep_batch.schema import COMMON_PATTERNS, GROUPS, PARAMETERS, RECORD_KEYS, SONG, TEXT_FILES
 from acestep_batch.summary_columns import MEASURED_COLUMNS, RECORD_COLUMNS, SONG_COLUMNS
 
 USAGE = """\

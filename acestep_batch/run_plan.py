@@ -19,7 +19,8 @@ from acestep_batch.parameter import shown
 from acestep_batch.plan import Song
 from acestep_batch.problems import one_line, refuse
 from acestep_batch.run_folder import read_run_file
-from acestep_batch.schema import SONG, Generation
+from acestep_batch.schema import SONG
+from acestep_batch.schema_v15 import Generation
 from acestep_batch.song_tasks import takes_source
 from acestep_batch.sources import adapters_of, source_of_record
 

@@ -28,7 +28,7 @@ from acestep_batch.problems import Problem, Refused, refuse
 from acestep_batch.record import manifest_row
 from acestep_batch.replan import Work, first_batches, first_plan, plan_again
 from acestep_batch.run_plan import PLAN, PlannedSong, is_same_plan, plan_text, read_plan, stored_seeds
-from acestep_batch.schema import Output
+from acestep_batch.schema_run import Output
 from acestep_batch.seals import broken_seals, write_seals
 from acestep_batch.shard import Shard
 from acestep_batch.songs import songs_of

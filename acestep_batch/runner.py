@@ -17,7 +17,7 @@ from acestep_batch.plan import Song
 from acestep_batch.record import Outcome, shown_path
 from acestep_batch.run_plan import PlannedSong
 from acestep_batch.saved_latents import drop_latents, load_latents, save_latents
-from acestep_batch.schema import Output
+from acestep_batch.schema_run import Output
 from acestep_batch.song_files import write_song
 from acestep_batch.source_files import SourceFiles
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from acestep_batch.schema import LONGEST_S, SHORTEST_RANDOM_S
+from acestep_batch.schema_song import LONGEST_S, SHORTEST_RANDOM_S
 
 
 def seed_of_id(row_id: str) -> int:

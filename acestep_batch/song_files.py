@@ -25,7 +25,7 @@ from acestep_batch.outputs.tags import Tags, read_record
 from acestep_batch.problems import one_line
 from acestep_batch.record import Outcome, WrittenFile, shared_line, shared_sidecar, shown_path, sidecar
 from acestep_batch.run_plan import PlannedSong
-from acestep_batch.schema import Output
+from acestep_batch.schema_run import Output
 
 log = logging.getLogger(__name__)
 

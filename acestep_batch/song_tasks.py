@@ -15,11 +15,12 @@ from acestep_batch.engine.v1.limits import (
     source_frames,
 )
 from acestep_batch.models import Family
-from acestep_batch.schema import SONG, TASK_PARAMETERS, TASKS
+from acestep_batch.schema import SONG
+from acestep_batch.schema_tasks import TASK_PARAMETERS, TASKS
 from acestep_batch.seeds import derived_bits
 
 if TYPE_CHECKING:
-    from acestep_batch.schema import Generation
+    from acestep_batch.schema_v15 import Generation
 
 NEW_SONG = "text2music"
 SOURCE_TASKS = frozenset(

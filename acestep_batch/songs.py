@@ -10,7 +10,7 @@ from acestep_batch.layers import EMPTY
 from acestep_batch.models import Family
 from acestep_batch.parameter import RANDOM
 from acestep_batch.plan import CheckedRow, Song
-from acestep_batch.schema import Generation
+from acestep_batch.schema_v15 import Generation
 from acestep_batch.seeds import drawn_duration_s, seed_of_id, take_seeds
 from acestep_batch.song_tasks import NEW_SONG, SEEDED_TASKS, retake_seed_of, settled, task_name
 from acestep_batch.target import Target

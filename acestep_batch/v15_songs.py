@@ -17,7 +17,7 @@ from acestep_batch.engine.v15.song import V15Song
 from acestep_batch.engine.v15.variant import Variant
 from acestep_batch.models import Family
 from acestep_batch.problems import Problem, Refused, refuse
-from acestep_batch.schema import FROM_RECORD, NO_PLANNER
+from acestep_batch.schema_v15 import FROM_RECORD, NO_PLANNER
 from acestep_batch.seeds import drawn_duration_s
 from acestep_batch.song_tasks import takes_source, unheard_names
 

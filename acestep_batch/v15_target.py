@@ -23,7 +23,7 @@ from acestep_batch.engine.v15.weights import (
 from acestep_batch.hardware import GIB, Machine
 from acestep_batch.models import MODELS
 from acestep_batch.problems import Problem
-from acestep_batch.schema import FROM_RECORD
+from acestep_batch.schema_v15 import FROM_RECORD
 
 WORKS_AT_ONCE = "`model=embedded_v15` works at once"
 SMALL_GIB = 15.5

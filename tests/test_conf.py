@@ -19,7 +19,8 @@ from acestep_batch.hydra_config import Composer, composer
 from acestep_batch.models import MODELS
 from acestep_batch.nvml import Driver, DriverState
 from acestep_batch.preflight import Preflight, preflight
-from acestep_batch.schema import GROUPS, PARAMETERS, SONG, Hardware
+from acestep_batch.schema import GROUPS, PARAMETERS, SONG
+from acestep_batch.schema_run import Hardware
 
 CONF = data_folder("conf")
 MANIFESTS = data_folder("manifests")

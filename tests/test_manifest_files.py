@@ -20,7 +20,8 @@ from support import raw, rows_of, written
 from acestep_batch.manifest_documents import parse_json
 from acestep_batch.manifest_rows import Place
 from acestep_batch.problems import Refused
-from acestep_batch.schema import SEED_LIMIT, SONG
+from acestep_batch.schema import SONG
+from acestep_batch.schema_song import SEED_LIMIT
 
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\x85\u2028\u2029")
 """All but what YAML takes for a line end and folds."""

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acestep_batch.parameter import RANDOM, Parameter, Range, did_you_mean, plain_number, shown
-from acestep_batch.schema import PARAMETERS, SEED_LIMIT, SONG
+from acestep_batch.schema import PARAMETERS, SONG
+from acestep_batch.schema_song import SEED_LIMIT
 
 EVERY = [(section, name) for section, parameters in PARAMETERS.items() for name in parameters]
 NUMBERS = [(section, name) for section, name in EVERY if PARAMETERS[section][name].kind in ("float", "int")]

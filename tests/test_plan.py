@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import CPU_TARGET, checked, on, plain_run, raw, written
 
-from acestep_batch.schema import SEED_LIMIT
+from acestep_batch.schema_song import SEED_LIMIT
 from acestep_batch.seeds import seed_of_id, take_seeds
 from acestep_batch.songs import audios_of, duration_s, seeds_of, songs_of
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acestep_batch.schema import LONGEST_S, SEED_LIMIT, SHORTEST_RANDOM_S
+from acestep_batch.schema_song import LONGEST_S, SEED_LIMIT, SHORTEST_RANDOM_S
 from acestep_batch.seeds import derived_bits, drawn_duration_s, seed_of_id, take_seeds
 
 SEEDS = st.integers(0, SEED_LIMIT)

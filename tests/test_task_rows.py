@@ -14,7 +14,8 @@ from acestep_batch.cli import main
 from acestep_batch.engine.tasks import Retake
 from acestep_batch.identity import identity_of, sound_facts
 from acestep_batch.run_plan import read_plan
-from acestep_batch.schema import SONG, TASK_PARAMETERS
+from acestep_batch.schema import SONG
+from acestep_batch.schema_tasks import TASK_PARAMETERS
 from acestep_batch.song_tasks import retake_seed_of
 from acestep_batch.songs import audios_of
 from acestep_batch.sources import SongSource, source_of_record

@@ -17,7 +17,7 @@ from acestep_batch.cli import main
 from acestep_batch.engine.tasks import AudioSource, LatentSource
 from acestep_batch.latents_files import latents_file, read_latents
 from acestep_batch.linking import linked
-from acestep_batch.schema import Hardware
+from acestep_batch.schema_run import Hardware
 from acestep_batch.songs import songs_of
 from acestep_batch.source_finding import Places
 

@@ -22,7 +22,8 @@ from acestep_batch.models import Family
 from acestep_batch.outputs.audio_files import file_sha256
 from acestep_batch.preflight import Preflight, preflight
 from acestep_batch.run_plan import read_plan
-from acestep_batch.schema import FROM_RECORD, SONG, names_used
+from acestep_batch.schema import SONG, names_used
+from acestep_batch.schema_v15 import FROM_RECORD
 
 MODEL = "model=embedded_v15"
 EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "example_run"

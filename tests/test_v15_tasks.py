@@ -16,7 +16,7 @@ from acestep_batch.cli import main
 from acestep_batch.levels import steps
 from acestep_batch.models import Family
 from acestep_batch.plan import Song
-from acestep_batch.schema import Generation
+from acestep_batch.schema_v15 import Generation
 from acestep_batch.sources import SongSource
 
 RATE = 48_000

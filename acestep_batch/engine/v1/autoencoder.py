@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from acestep_batch.engine.v1.at_once import SMALL, AtOnce, suited_to
-from acestep_batch.engine.v1.limits import latent_frames
 from acestep_batch.engine.v1.column_codec import CLASS_NAME as COLUMN_CODEC
 from acestep_batch.engine.v1.column_codec import ColumnCodec
+from acestep_batch.engine.v1.limits import latent_frames
 from acestep_batch.engine.v1.magnitude_vocoder import CLASS_NAME as MAGNITUDE_VOCODER
 from acestep_batch.engine.v1.magnitude_vocoder import MagnitudeVocoder, MagnitudeVocoderConfig
 from acestep_batch.engine.v1.resample import resample
@@ -177,9 +177,7 @@ def known_keys(component: type[Any], config: Mapping[str, Any]) -> dict[str, Any
     return {name: value for name, value in config.items() if name in asked}
 
 
-def build_vocoder(
-    config: Mapping[str, Any], weights: Mapping[str, Tensor]
-) -> ADaMoSHiFiGANV1 | MagnitudeVocoder:
+def build_vocoder(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> ADaMoSHiFiGANV1 | MagnitudeVocoder:
     """The vocoder of a ``config.json`` with these weights, folded in float32.
 
     Raises RuntimeError where names or shapes do not match.
