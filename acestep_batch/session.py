@@ -135,17 +135,16 @@ def _score(folder: Path, run: Run, shard: Shard | None, stop: Interrupts, out: C
     from acestep_batch.scores.known import parse_scores
     from acestep_batch.scoring import score_folder
 
-    def say(line: str) -> None:
-        out.print(visible(line), markup=False, soft_wrap=True)
-
-    options = run.options
+    wanted, device = parse_scores(run.options.scores), run.options.score_device
     try:
-        found = score_folder(folder, parse_scores(options.scores), options.score_device, say, stop.check, shard)
+        found = score_folder(folder, wanted, device, lambda line: print_line(out, visible(line)), stop.check, shard)
     except KeyboardInterrupt:
         return []
     except Refused as refused:
         return list(refused.problems)
-    if found.songs and options.report:
+    except OSError as error:  # a full disk
+        return [Problem("scores", one_line(error), "what is scored stays: mend it, and resume the run")]
+    if found.songs and run.options.report:
         _report(folder, out)
     return found.problems
 
