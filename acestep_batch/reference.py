@@ -91,7 +91,7 @@ def parameters_page() -> str:
     parts = [
         "# Parameters",
         "",
-        "Made from `acestep_batch/schema.py` by `python -m acestep_batch.reference`; do not edit.",
+        "Made from `acestep_batch/schema*.py` by `python -m acestep_batch.reference`; do not edit.",
     ]
     titles = {"generation": "Song parameters", "": "The run"}
     for section in PARAMETERS:
