@@ -10,22 +10,33 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from acestep_batch.engine.v1.autoencoder import LATENT_SCALE, LATENT_SHIFT, MEL_MAX, MEL_MIN
-from acestep_batch.engine.v1.column_codec import LATENTS, PIXELS, ColumnCodec, columns_of
+from acestep_batch.engine.v1.column_codec import (
+    CONTEXT,
+    HIDDEN,
+    LATENTS,
+    PIXELS,
+    ColumnCodec,
+    columns_of,
+    with_neighbours,
+)
 from training.clips import CLIPS_A_SHARD, Clips, is_held_out, read_clips
 from training.progress import CHECKPOINTS, Chunk, default_device, load, save
 
 CODEC_FILE, FIT_FILE = "codec.pt", "codec_fit.pt"
 GATE_NAT = 0.32
 """Most root-mean-square error of held-out log-mel values."""
-STEPS, BATCH, LEARNING_RATE = 3000, 8, 5e-4
+COMPONENTS = 512
+STEPS, BATCH, LEARNING_RATE, WARM_UP = 2000, 16, 1e-3, 50
 HALF_RANGE, CENTRE = (MEL_MAX - MEL_MIN) / 2, (MEL_MAX + MEL_MIN) / 2
 
 
@@ -41,8 +52,27 @@ def decode(codec: ColumnCodec, latents: Tensor) -> Tensor:
     return pixels * HALF_RANGE + CENTRE
 
 
-def principal_components(clips: Clips) -> ColumnCodec:
-    """The best codec that is linear and looks at a frame alone."""
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The principal components of log-mel columns: what the codec is fitted to, in place of 2048 values a frame."""
+
+    mean: Tensor
+    """[2048]"""
+    axes: Tensor
+    """[2048, 512], the weightiest first."""
+    spreads: Tensor
+    """[512], the standard deviations along them."""
+    rest: float
+    """The variance, nat squared of a whole frame, that lies along no axis."""
+
+    def of(self, mel: Tensor) -> Tensor:
+        """Log-mel ``[B, 2, 128, 8 * F]`` -> components with variance 1, ``[B, F, 512]``."""
+        components: Tensor = (columns_of(mel) - self.mean) @ (self.axes / self.spreads)
+        return components
+
+
+def principal_components(clips: Clips) -> Components:
+    """Of the training clips; exact up to rounding."""
     total, square, count = torch.zeros(PIXELS, dtype=torch.float64), torch.zeros(PIXELS, PIXELS, dtype=torch.float64), 0
     for shard in range(clips.shards):
         columns = columns_of(_chosen(clips, shard, held_out=False)).flatten(0, 1)
@@ -51,90 +81,103 @@ def principal_components(clips: Clips) -> ColumnCodec:
         count += len(columns)
     mean = total / count
     variances, directions = torch.linalg.eigh(square / count - torch.outer(mean, mean))
-    axes, spread = directions[:, -LATENTS:].flip(1), variances[-LATENTS:].flip(0).clamp(min=1e-6).sqrt()
-    codec = ColumnCodec()
-    to_latents, to_columns = (axes / spread).T, axes * spread
-    own_pixels, own_latents = slice(PIXELS, 2 * PIXELS), slice(LATENTS, 2 * LATENTS)
-    with torch.no_grad():
-        for layer in (codec.encoder.linear, codec.decoder.linear):
-            layer.weight.zero_()
-        codec.decoder.narrow.weight.zero_()
-        codec.encoder.linear.weight[:, own_pixels] = (to_latents * HALF_RANGE / LATENT_SCALE).float()
-        codec.encoder.linear.bias.copy_(to_latents @ (CENTRE - mean) / LATENT_SCALE + LATENT_SHIFT)
-        codec.decoder.linear.weight[:, own_latents] = (to_columns * LATENT_SCALE / HALF_RANGE).float()
-        offset = to_columns.sum(1) * LATENT_SHIFT * LATENT_SCALE
-        codec.decoder.linear.bias.copy_((mean - CENTRE - offset) / HALF_RANGE)
-    return codec
+    kept, rest = variances[-COMPONENTS:].flip(0).clamp(min=1e-6), variances[:-COMPONENTS].clamp(min=0).sum()
+    return Components(mean.float(), directions[:, -COMPONENTS:].flip(1).float(), kept.sqrt().float(), float(rest))
 
 
-def learn(clips: Clips, file: Path, seed: int, steps: int, minutes: float, device: str) -> ColumnCodec:
+class Fit(nn.Module):
+    """The codec between components instead of pixels; its latents have no scale of their own yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encode = nn.Linear(CONTEXT * COMPONENTS, LATENTS)
+        self.decode = nn.Linear(CONTEXT * LATENTS, COMPONENTS)
+        self.widen = nn.Linear(CONTEXT * LATENTS, HIDDEN)
+        self.narrow = nn.Linear(HIDDEN, COMPONENTS, bias=False)
+        with torch.no_grad():  # to begin with, the first 128 components of the frame itself
+            for layer in (self.encode, self.decode):
+                layer.weight.zero_()
+                layer.bias.zero_()
+            self.narrow.weight.zero_()
+            own = torch.arange(LATENTS)
+            self.encode.weight[own, COMPONENTS + own] = 1.0
+            self.decode.weight[own, LATENTS + own] = 1.0
+
+    def forward(self, components: Tensor) -> Tensor:
+        seen = with_neighbours(self.encode(with_neighbours(components)))
+        decoded: Tensor = self.decode(seen) + self.narrow(F.gelu(self.widen(seen)))
+        return decoded
+
+
+def learn(
+    clips: Clips, file: Path, seed: int, steps: int, minutes: float, device: str
+) -> tuple[Fit, Components]:
     """From principal components or from the checkpoint ``file`` on, until ``steps`` in all or for ``minutes``."""
+    saved = load(file) if file.is_file() else None
+    components = Components(**saved["components"]) if saved else principal_components(clips)
     torch.manual_seed(seed)
-    saved = load(file, device) if file.is_file() else None
-    codec = ColumnCodec() if saved else principal_components(clips)
-    codec.to(device)
-    # One step size suits neither matrix: pixels and latents differ in scale, so each layer has its own.
-    groups = [
-        {"params": [codec.encoder.linear.weight], "scale": 0.05},
-        {"params": [codec.decoder.linear.weight, codec.encoder.linear.bias, codec.decoder.linear.bias], "scale": 0.2},
-        {"params": [*codec.decoder.widen.parameters(), codec.decoder.narrow.weight], "scale": 1.0},
-    ]
-    optimizer = torch.optim.Adam(groups, lr=LEARNING_RATE, betas=(0.9, 0.99))
-    first = 0
+    fit = Fit().to(device)
+    optimizer = torch.optim.Adam(fit.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
+    step = first = 0
     if saved:
-        codec.load_state_dict(saved["weights"])
+        fit.load_state_dict(saved["weights"])
         optimizer.load_state_dict(saved["optimizer"])
-        first = saved["step"]
-    trained = [clip for clip in range(len(clips)) if not is_held_out(clip)]
+        step = first = saved["step"]
+    data = torch.cat([components.of(_chosen(clips, i, held_out=False)).half() for i in range(clips.shards)])
+    weights = components.spreads.square().to(device)
     chunk = Chunk(first, steps, minutes, file.with_suffix(".jsonl"))
-    step = first
-    while not chunk.is_over(step):
-        chosen = np.random.default_rng([seed, step]).choice(trained, BATCH)
-        mel = torch.stack([_mel(clips, int(clip)) for clip in chosen]).to(device)
-        loss = (decode(codec, encode(codec, mel)) - mel).square().mean()
+    while not chunk.is_over:
+        chosen = np.random.default_rng([seed, step]).choice(len(data), BATCH)
+        batch = data[chosen].float().to(device)
+        loss = ((fit(batch) - batch).square() * weights).sum(-1).mean()
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * group["scale"] * min((step + 1) / 50, 1.0) * (1 - 0.95 * step / steps)
+            group["lr"] = LEARNING_RATE * min((step + 1) / WARM_UP, 1.0) * (1 - 0.98 * step / steps)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        chunk.note(step, math.sqrt(loss.item()))
         step += 1
-        if chunk.wants_checkpoint(step - 1):
-            save(file, {"weights": codec.state_dict(), "optimizer": optimizer.state_dict(), "step": step})
-    return codec.cpu().requires_grad_(False).eval()
+        if chunk.done(step, math.sqrt((loss.item() + components.rest) / PIXELS)):
+            state = {"weights": fit.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+            save(file, {**state, "components": asdict(components)})
+    return fit.cpu().requires_grad_(False).eval(), components
 
 
 @torch.no_grad()
-def whitened(codec: ColumnCodec, clips: Clips) -> tuple[ColumnCodec, Tensor]:
-    """The same codec with white latents, the weightiest first, and how much log-mel variance (nat squared in all of a
-    frame's values) each of them stands for, [128]."""
-    total, square, count = torch.zeros(LATENTS, dtype=torch.float64), torch.zeros(LATENTS, LATENTS, dtype=torch.float64), 0
-    for shard in range(clips.shards):
-        z = codec.encoder((_chosen(clips, shard, held_out=False) - CENTRE) / HALF_RANGE)
-        frames = z.flatten(1, 2).transpose(1, 2).flatten(0, 1).double()
-        total += frames.sum(0)
-        square += frames.T @ frames
-        count += len(frames)
-    mean = total / count
-    variances, axes = torch.linalg.eigh(square / count - torch.outer(mean, mean))
-    unwhiten = axes * variances.clamp(min=1e-8).sqrt()  # from white latents to the codec's own, less their mean
-    response = [each.double() @ unwhiten for each in codec.decoder.linear.weight.split(LATENTS, dim=1)]
-    weight, turn = torch.linalg.eigh(sum(each.T @ each for each in response) * HALF_RANGE**2)  # type: ignore[union-attr]
+def white_codec(fit: Fit, components: Components, clips: Clips) -> tuple[ColumnCodec, Tensor]:
+    """The codec between pixels that ``fit`` is, with white latents, the weightiest first; and how much log-mel variance
+    (nat squared of a whole frame) each of them stands for, [128]."""
+    latents = torch.cat(
+        [fit.encode(with_neighbours(components.of(_chosen(clips, i, held_out=False)))) for i in range(clips.shards)]
+    )
+    latents = latents.flatten(0, 1).double()
+    mean, covariance = latents.mean(0), torch.cov(latents.T)
+    variances, axes = torch.linalg.eigh(covariance)
+    unwhiten = axes * variances.clamp(min=1e-8).sqrt()  # from white latents to the fit's own, less their mean
+    to_columns = (components.axes * components.spreads).double()  # [2048, 512]
+    from_columns = (components.axes / components.spreads).T.double()  # [512, 2048]
+    response = [each.double() @ unwhiten for each in fit.decode.weight.split(LATENTS, dim=1)]
+    strength = torch.stack([each.T @ components.spreads.double().square().diag() @ each for each in response]).sum(0)
+    weights, turn = torch.linalg.eigh(strength)
     unwhiten = unwhiten @ turn.flip(1)
     whiten = torch.linalg.inv(unwhiten)
-    white = ColumnCodec()
-    white.encoder.linear.weight.copy_(whiten @ codec.encoder.linear.weight.double() / LATENT_SCALE)
-    bias = whiten @ (codec.encoder.linear.bias.double() - mean)
-    white.encoder.linear.bias.copy_(bias / LATENT_SCALE + LATENT_SHIFT)
-    # Own latents are ``unwhiten @ ((z - shift) * scale) + mean``; the decoder's first layers take that in.
-    for old, new in ((codec.decoder.linear, white.decoder.linear), (codec.decoder.widen, white.decoder.widen)):
-        parts = [each.double() for each in old.weight.split(LATENTS, dim=1)]
-        folded = [each @ unwhiten * LATENT_SCALE for each in parts]
-        new.weight.copy_(torch.cat(folded, dim=1))
-        constant = sum((part @ mean - fold.sum(1) * LATENT_SHIFT) for part, fold in zip(parts, folded, strict=True))
-        new.bias.copy_(old.bias.double() + constant)
-    white.decoder.narrow.weight.copy_(codec.decoder.narrow.weight)
-    return white.requires_grad_(False).eval(), weight.flip(0).clamp(min=0).float()
+    codec = ColumnCodec()
+    encode_parts = [each.double() @ from_columns for each in fit.encode.weight.split(COMPONENTS, dim=1)]
+    weight = whiten @ torch.cat(encode_parts, dim=1)  # of log-mel values
+    offset = whiten @ (fit.encode.bias.double() - mean) - weight @ components.mean.double().repeat(CONTEXT)
+    codec.encoder.linear.weight.copy_(weight * HALF_RANGE / LATENT_SCALE)
+    codec.encoder.linear.bias.copy_((offset + weight.sum(1) * CENTRE) / LATENT_SCALE + LATENT_SHIFT)
+    # The fit's latents are ``unwhiten @ ((z - shift) * scale) + mean``: the decoder's first layers take that in.
+    for own, layer in ((fit.decode, codec.decoder.linear), (fit.widen, codec.decoder.widen)):
+        parts = [each.double() for each in own.weight.split(LATENTS, dim=1)]
+        folded = torch.cat([each @ unwhiten for each in parts], dim=1) * LATENT_SCALE
+        constant = own.bias.double() + own.weight.double() @ mean.repeat(CONTEXT) - folded.sum(1) * LATENT_SHIFT
+        if layer is codec.decoder.linear:
+            folded = to_columns @ folded / HALF_RANGE
+            constant = (to_columns @ constant + components.mean.double() - CENTRE) / HALF_RANGE
+        layer.weight.copy_(folded)
+        layer.bias.copy_(constant)
+    codec.decoder.narrow.weight.copy_(to_columns @ fit.narrow.weight.double() / HALF_RANGE)
+    return codec.requires_grad_(False).eval(), weights.flip(0).clamp(min=0).float()
 
 
 def held_out_error(codec: ColumnCodec, clips: Clips) -> float:
@@ -164,10 +207,6 @@ def _chosen(clips: Clips, shard: int, held_out: bool) -> Tensor:
     return torch.from_numpy(mel[chosen].astype(np.float32))
 
 
-def _mel(clips: Clips, clip: int) -> Tensor:
-    return torch.from_numpy(clips.mel(clip // CLIPS_A_SHARD)[clip % CLIPS_A_SHARD].astype(np.float32))
-
-
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.codec", description=__doc__)
     parser.add_argument("dataset", type=Path)
@@ -178,8 +217,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
     given = parser.parse_args(arguments)
     clips = read_clips(given.dataset)
-    fitted = learn(clips, given.checkpoints / FIT_FILE, given.seed, given.steps, given.minutes, given.device)
-    codec, variances = whitened(fitted, clips)
+    fit, components = learn(
+        clips, given.checkpoints / FIT_FILE, given.seed, given.steps, given.minutes, given.device
+    )
+    codec, variances = white_codec(fit, components, clips)
     error = held_out_error(codec, clips)
     content: dict[str, Any] = {"weights": codec.state_dict(), "variances": variances}
     save(given.checkpoints / CODEC_FILE, {**content, "held_out_nat": error, "clips": len(clips)})

@@ -32,6 +32,7 @@ class Model(nn.Module):
         super().__init__()
         self.transformer = ACEStepTransformer2DModel.from_config(dict(transformer_config))
         self.text = UMT5EncoderModel(UMT5Config(vocab_size=words, **text_config))
+        self.text.set_input_embeddings(self.text.shared)  # one module under both of its names
 
     def conditioning(
         self, text_ids: Sequence[list[int]], lyric_ids: Sequence[list[int]], without_text: Sequence[bool]

@@ -18,43 +18,43 @@ LOG_SECONDS = 60.0
 
 
 class Chunk:
-    """One run of a stage, which ends after ``steps`` steps in all or when ``minutes`` are over, and may go on later."""
+    """One run of a stage: it ends after ``steps`` steps in all or when ``minutes`` are over, and may go on later.
 
-    def __init__(self, first_step: int, steps: int, minutes: float, log_file: Path | None = None) -> None:
-        self.first_step, self.steps = first_step, steps
-        self._seconds, self._log_file = minutes * 60, log_file
+    There is at least one step in a chunk, unless all are made.
+    """
+
+    def __init__(self, first_step: int, steps: int, minutes: float, log_file: Path) -> None:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        self.is_over = first_step >= steps
+        self._first_step, self._steps, self._seconds, self._log_file = first_step, steps, minutes * 60, log_file
         self._begun = self._logged = self._saved = time.monotonic()
         self._losses: list[float] = []
-        if log_file is not None:
-            log_file.parent.mkdir(parents=True, exist_ok=True)
 
-    def is_over(self, step: int) -> bool:
-        """Whether ``step`` is not to be made any more."""
-        return step >= self.steps or time.monotonic() - self._begun >= self._seconds
+    def done(self, step: int, loss: float) -> bool:
+        """``step`` steps are made in all; whether to save now: every five minutes, and when the chunk is over.
 
-    def note(self, step: int, loss: float, **more: float) -> None:
-        """A step is done: prints the mean loss once a minute, with the time to go."""
-        self._losses.append(loss)
+        Prints the mean loss and the time to go, once a minute and in the end, and writes the same into the log file.
+        """
         now = time.monotonic()
-        if now - self._logged < LOG_SECONDS and not self.is_over(step + 1):
-            return
-        self._logged = now
-        each = (now - self._begun) / (step + 1 - self.first_step)
-        to_go = min((self.steps - step - 1) * each, max(self._seconds - (now - self._begun), 0.0))
+        self.is_over = step >= self._steps or now - self._begun >= self._seconds
+        self._losses.append(loss)
+        if self.is_over or now - self._logged >= LOG_SECONDS:
+            self._logged = now
+            self._log(step, now - self._begun)
+        if not self.is_over and now - self._saved < CHECKPOINT_SECONDS:
+            return False
+        self._saved = now
+        return True
+
+    def _log(self, step: int, seconds: float) -> None:
+        each = seconds / (step - self._first_step)
+        to_go = max(min((self._steps - step) * each, self._seconds - seconds), 0.0)
         mean = sum(self._losses) / len(self._losses)
-        line = {"step": step + 1, "loss": round(mean, 4), "s_per_step": round(each, 3), "to_go_s": round(to_go), **more}
+        line = {"step": step, "loss": round(mean, 4), "s_per_step": round(each, 3), "to_go_s": round(to_go)}
         self._losses.clear()
         print(", ".join(f"{name} {value}" for name, value in line.items()), flush=True)
-        if self._log_file is not None:
-            with self._log_file.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps({"unix_s": round(time.time()), **line}) + "\n")
-
-    def wants_checkpoint(self, step: int) -> bool:
-        """Whether to save after ``step``: every five minutes, and at the end."""
-        if time.monotonic() - self._saved < CHECKPOINT_SECONDS and not self.is_over(step + 1):
-            return False
-        self._saved = time.monotonic()
-        return True
+        with self._log_file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"unix_s": round(time.time()), **line}) + "\n")
 
 
 def save(file: Path, content: Mapping[str, Any]) -> None:

@@ -226,10 +226,9 @@ def main(arguments: list[str] | None = None) -> None:
     chunk = Chunk(training.step, given["steps"], given["minutes"], file.with_suffix(".jsonl"))
     parameters = sum(each.numel() for each in training.model.parameters())
     print(f"{parameters:,} parameters, {len(training_set.trained)} clips, from step {training.step}", flush=True)
-    while not chunk.is_over(training.step):
+    while not chunk.is_over:
         loss = training.advance()
-        chunk.note(training.step - 1, loss)
-        if chunk.wants_checkpoint(training.step - 1):
+        if chunk.done(training.step, loss):
             save(file, training.content())
             print(f"step {training.step}: held-out loss {training.held_out_loss():.4f}", flush=True)
 

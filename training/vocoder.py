@@ -92,7 +92,7 @@ def train(
         first = saved["step"]
     chunk = Chunk(first, steps, minutes, file.with_suffix(".jsonl"))
     step = first
-    while not chunk.is_over(step):
+    while not chunk.is_over:
         mel, magnitudes = (each.to(device) for each in batch_of(clips, codec, seed, step))
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * min((step + 1) / WARM_UP, 1.0) * (1 - 0.95 * step / steps)
@@ -101,9 +101,8 @@ def train(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vocoder.parameters(), 1.0)
         optimizer.step()
-        chunk.note(step, loss.item())
         step += 1
-        if chunk.wants_checkpoint(step - 1):
+        if chunk.done(step, loss.item()):
             save(file, content_of(vocoder, optimizer, step))
     return vocoder
 
