@@ -134,8 +134,10 @@ def _load_v1(key: EngineKey) -> Engine:
 def _load_v15(key: EngineKey, source: V15Source) -> Engine:
     import torch
 
+    from acestep_batch.engine.v15.dtype_probe import check_dtype
     from acestep_batch.engine.v15.planned_engine import PlannedEngine, PlannerPart
 
+    check_dtype(source.dtype, key.device)
     if key.checkpoint is None:
         from acestep_batch.engine.v15.embedded_diffusion import load_embedded_v15
         from acestep_batch.engine.v15.pipeline import V15Engine
