@@ -8,28 +8,22 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from acestep_batch.ledger import SEAL, latest, ledger_files, read_ledger
-from acestep_batch.loudness_copies import LoudnessCopy
-from acestep_batch.measurements import key_in, measurement_files, read_measurements
+from acestep_batch.ledger import latest, ledger_files, read_ledger
+from acestep_batch.line_checks import line_findings, measurement_findings, score_findings
 from acestep_batch.outputs.audio_files import file_sha256
 from acestep_batch.outputs.plain_files import read_plain_file
-from acestep_batch.outputs.records import json_text
 from acestep_batch.preflight import CELLS
 from acestep_batch.problems import Refused, one_line, refuse
 from acestep_batch.report.listings import METADATA
 from acestep_batch.run_folder import RUN_FILE, key_of
 from acestep_batch.run_plan import PLAN, PlannedSong, read_plan
 from acestep_batch.run_records import run_records, sweep_records
-from acestep_batch.score_lines import SCORES, read_scores
-from acestep_batch.seals import broken_seals, read_sealed, record_sha256
+from acestep_batch.seals import broken_seals, read_sealed
 from acestep_batch.song_checks import BROKEN, CHANGED, RESUME, CheckedSong, Finding, check_song, unreadable
 from acestep_batch.summary import SUMMARY, stale_summaries
 
@@ -83,7 +77,7 @@ def check_run(folder: Path, cell: str = "") -> CheckedRun:
         run.findings.append(Finding("", "records.jsonl", f"cannot be read ({error.strerror or error})"))
         return run
     delete = "delete that line, and resume the run"
-    run.findings += _lines(ledger_files(folder), {problem.where for problem in ledger.damaged}, delete)
+    run.findings += line_findings(ledger_files(folder), {problem.where for problem in ledger.damaged}, delete)
     records = latest(ledger.records)
     plan: list[PlannedSong] | None
     try:
@@ -102,8 +96,8 @@ def check_run(folder: Path, cell: str = "") -> CheckedRun:
         except BROKEN as error:
             run.findings.append(Finding(song.song_id, PLAN, f"cannot be used ({one_line(error)})", RESUME))
     copies: dict[str, str] = {}
-    run.findings += _measurements(folder, run.songs, copies)
-    run.findings += _scores(folder)
+    run.findings += measurement_findings(folder, run.songs, copies)
+    run.findings += score_findings(folder)
     run.findings += _environments(folder, records)
     run.findings += _strays(folder, run.songs, copies)
     if plan is None:
@@ -126,84 +120,6 @@ def _run_file(folder: Path, kinds: Collection[str]) -> Iterator[Finding]:
         yield Finding("", RUN_FILE, "is missing", remedy)
     except BROKEN as error:
         yield Finding("", RUN_FILE, unreadable(error), remedy)
-
-
-def _lines(files: Iterable[Path], unusable: Collection[str], remedy: str) -> Iterator[Finding]:
-    """Lines that are not exactly what was appended, and those that are ``unusable``, by file and number."""
-    for file in files:
-        *lines, rest = read_plain_file(file).split(b"\n")
-        for number, line in enumerate(lines, 1):
-            if not _is_sealed(line) or f"{file}:{number}" in unusable:
-                yield Finding(_id_in(line), f"{file.name} line {number}", CHANGED, remedy)
-        if rest:
-            message = "ends within a line, which a crash tore or somebody cut off"
-            yield Finding(_id_in(rest), f"{file.name} line {len(lines) + 1}", message, RESUME)
-
-
-def _is_sealed(line: bytes) -> bool:
-    try:
-        record = json.loads(line)
-        is_plain = line == json_text(record).encode("utf-8")
-        return is_plain and record.pop(SEAL) == record_sha256(record) and "id" in record
-    except BROKEN:
-        return False
-
-
-def _id_in(line: bytes) -> str:
-    """The song that a damaged line was about, as far as it can be made out."""
-    match = re.search(rb'"id":\s*"((?:[^"\\]|\\.)*)"', line)
-    return match[1].decode("utf-8", "replace") if match else ""
-
-
-def _measurements(folder: Path, songs: Sequence[CheckedSong], copies: dict[str, str]) -> Iterator[Finding]:
-    """Damaged lines of what was measured, songs that lack theirs though the run measures, and copies at another
-    loudness that are not as they were written; the places of all copies are put into ``copies``, with their songs."""
-    try:
-        found = read_measurements(folder, fingerprints=False)
-        yield from _lines(measurement_files(folder), {problem.where for problem in found.damaged}, RESUME)
-    except OSError as error:
-        yield Finding("", "measurements.jsonl", f"cannot be read ({error.strerror or error})", RESUME)
-        return
-    measures = _measures(folder)
-    for song in songs:
-        try:
-            key = None if song.record is None else key_in(song.record)
-        except BROKEN:  # which is told of its record
-            continue
-        line = None if key is None else found.lines.get(key)
-        if key is not None and line is None and measures:
-            yield Finding(song.song_id, "measurements.jsonl", "has no measurement of it", RESUME)
-        if line is not None and line.copy is not None and line.copy.path and line.copy.path not in copies:
-            copies[line.copy.path] = song.song_id
-            yield from _copy(folder, song.song_id, line.copy)
-
-
-def _scores(folder: Path) -> Iterator[Finding]:
-    """Damaged lines of what models said."""
-    try:
-        damaged = {problem.where for problem in read_scores(folder).damaged}
-    except OSError as error:
-        yield Finding("", SCORES, f"cannot be read ({error.strerror or error})", "move it away, and score again")
-        return
-    yield from _lines([folder / SCORES] if damaged else [], damaged, "delete that line, and score again")
-
-
-def _copy(folder: Path, song_id: str, copy: LoudnessCopy) -> Iterator[Finding]:
-    try:
-        if file_sha256(folder / copy.path) != copy.file_sha256:
-            yield Finding(song_id, copy.path, CHANGED, "move it away, and resume the run")
-    except FileNotFoundError:
-        yield Finding(song_id, copy.path, "is missing", RESUME)
-    except OSError as error:
-        yield Finding(song_id, copy.path, f"cannot be read ({error.strerror or error})", RESUME)
-
-
-def _measures(folder: Path) -> bool:
-    """Whether a run's songs are to be measured; without its configuration, nobody knows."""
-    try:
-        return bool(yaml.safe_load(read_plain_file(folder / "config.yaml"))["measure"])
-    except (*BROKEN, yaml.YAMLError):
-        return False
 
 
 def _environments(folder: Path, records: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:

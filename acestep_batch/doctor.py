@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
-import tempfile
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from acestep_batch.engine.checkpoint import find_checkpoint, missing_files
-from acestep_batch.engine.v15.planner_files import PLANNERS
-from acestep_batch.engine.v15.weights import find_model, find_planner
+from acestep_batch.doctor_facts import Facts, gather
 from acestep_batch.hardware import (
     GIB,
     Machine,
-    TorchBuild,
-    compile_obstacle,
-    detect,
     gpu_problem,
     profile_for,
-    torch_build,
 )
-from acestep_batch.models import MODELS
-from acestep_batch.outputs.audio_files import available_formats
-from acestep_batch.outputs.folders import check_writable, free_bytes, nearest_existing
 from acestep_batch.outputs.records import json_text
 from acestep_batch.problems import Problem
 from acestep_batch.schema_run import Output
-from acestep_batch.scores.known import Found, find_score, names
+from acestep_batch.scores.known import Found
 from acestep_batch.v15_target import SMALL_GIB
 from acestep_batch.words import parse_words
 
@@ -41,17 +29,6 @@ LONG_SONG_BYTES = 240 * 48_000 * 2 * 2
 """Four minutes of 16-bit stereo at 48 kHz."""
 WEIGHTS_BYTES = 8_280_000_000
 """Size of the v1 checkpoint as published."""
-PROBE_TIMEOUT_S = 120
-_PROBE = """
-import sys, torch
-for device in sys.argv[1:]:
-    try:
-        ones = torch.ones(8, device=device)
-        fault = "" if int((ones + ones).sum()) == 16 else "adds wrongly"
-    except Exception as error:
-        fault = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
-    print(device, fault, sep="|", flush=True)
-"""
 
 
 class Mark(StrEnum):
@@ -71,29 +48,6 @@ class Check:
     remedy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Everything the report is made of, gathered once."""
-
-    machine: Machine
-    build: TorchBuild | None
-    torch_faults: Mapping[str, str]
-    """For each device that was tried, why torch could not add numbers on it; empty where it could."""
-    formats: Mapping[str, str | None]
-    """For each audio format why it cannot be written; None where it can."""
-    output_root: Path
-    output_fault: str
-    free_bytes: int
-    checkpoint: Path | None
-    checkpoint_problems: Sequence[Problem]
-    compile_obstacle: str | None
-    """Why torch.compile cannot work on a CUDA device here."""
-    v15: Mapping[str, Path] = field(default_factory=dict)
-    """What of 1.5 is in the Hugging Face cache, by how a command names it."""
-    scores: Mapping[str, Found] = field(default_factory=dict)
-    """Models that judge songs, by name."""
-
-
 def run(argv: Sequence[str]) -> int:
     """Print the report; 0 when at least ``model=embedded`` can run here, else 2. Raises Refused for other words."""
     parser = argparse.ArgumentParser(prog="python -m acestep_batch doctor", description=__doc__)
@@ -105,61 +59,6 @@ def run(argv: Sequence[str]) -> int:
     lines = [{"mark": str(check.mark), "what": check.what, "remedy": check.remedy} for check in report]
     print(json_text({"checks": lines}, indent=2) if flags.json else render(report))
     return 2 if any(check.mark is Mark.FAIL for check in report) else 0
-
-
-def gather(output_root: Path, model_path: str | None) -> Facts:
-    """Ask the machine. torch is tried in a process of its own, where a broken installation can do no harm."""
-    machine, build = detect(), torch_build()
-    devices = ["cpu", *(f"cuda:{index}" for index in range(len(machine.gpus)))]
-    devices += ["mps"] if machine.is_apple_silicon else []
-    if gpu_problem(machine, build):
-        devices = [device for device in devices if not device.startswith("cuda")]
-    checkpoint = find_checkpoint(Path(model_path) if model_path else None)
-    return Facts(
-        machine=machine,
-        build=build,
-        torch_faults=torch_faults(devices) if build else {},
-        formats=available_formats(),
-        output_root=output_root.absolute(),
-        output_fault=write_fault(output_root),
-        free_bytes=free_bytes(output_root),
-        checkpoint=checkpoint,
-        checkpoint_problems=missing_files(checkpoint) if checkpoint else (),
-        compile_obstacle=compile_obstacle("cuda", machine.os),
-        v15=cached_v15(),
-        scores={name: find_score(name, None) for name in names()},
-    )
-
-
-def write_fault(root: Path) -> str:
-    """Why no file can be made in the folder, or in the nearest one above it that exists; empty when one just was."""
-    if problem := check_writable(root):
-        return problem.message
-    folder = nearest_existing(root)
-    try:
-        # Access bits do not tell of read-only disks everywhere, nor of Windows' access lists.
-        with tempfile.TemporaryFile(dir=folder):
-            return ""
-    except OSError as error:
-        return f"{folder} is not writable ({error.strerror or error})"
-
-
-def torch_faults(devices: Sequence[str]) -> dict[str, str]:
-    """Why the installed torch cannot add numbers on each of the devices; empty where it can."""
-    command = [sys.executable, "-c", _PROBE, *devices]
-    try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return dict.fromkeys(devices, f"no answer within {PROBE_TIMEOUT_S} s")
-    answers = {
-        device: fault for device, bar, fault in (line.partition("|") for line in answer.stdout.splitlines()) if bar
-    }
-    last_words = [f"python ended with {answer.returncode}", *filter(None, map(str.strip, answer.stderr.splitlines()))][
-        -1
-    ]
-    return {device: answers.get(device, last_words) for device in devices}
 
 
 def checks(facts: Facts) -> list[Check]:
@@ -284,17 +183,6 @@ def _scores(scores: Mapping[str, Found]) -> Iterator[Check]:
             yield Check(Mark.OK, what)
         else:
             yield Check(Mark.OK, f"scores={name}: {found.weights or 'there'}")
-
-
-def cached_v15() -> dict[str, Path]:
-    """Checkpoints of 1.5 and planners that are in the Hugging Face cache, by how a command names them."""
-    found = {
-        f"model={name}": find_model(None, model.variant, "main")
-        for name, model in MODELS.items()
-        if model.variant is not None and not model.is_embedded
-    }
-    found |= {f"lm={name}": find_planner(None, name, "main") for name in PLANNERS}
-    return {name: folder for name, folder in found.items() if folder is not None}
 
 
 def _compiler(facts: Facts) -> Iterator[Check]:

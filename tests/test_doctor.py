@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from acestep_batch.doctor import WIDTH, Check, Facts, Mark, checks, render, run, torch_faults
+from acestep_batch.doctor import WIDTH, Check, Mark, checks, render, run
+from acestep_batch.doctor_facts import Facts, torch_faults
 from acestep_batch.hardware import WORKS_AT_ONCE, CpuVector, Machine, TorchBuild
 from acestep_batch.nvml import Driver, DriverState, Gpu
 from acestep_batch.problems import Problem, Refused

@@ -11,7 +11,8 @@ from support import BARE, CONF
 from acestep_batch.cells import typed_run
 from acestep_batch.cli import data_folder
 from acestep_batch.compose import Run
-from acestep_batch.doctor import Facts, Mark, checks
+from acestep_batch.doctor import Mark, checks
+from acestep_batch.doctor_facts import Facts
 from acestep_batch.hardware import GIB, Machine, TorchBuild
 from acestep_batch.hydra_config import Composer, composer
 from acestep_batch.nvml import Driver, DriverState, Gpu
