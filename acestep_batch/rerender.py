@@ -15,7 +15,7 @@ from acestep_batch.attempts import Attempt, OnBatch, asked_decoding, decode, den
 from acestep_batch.compare import Comparison, Tier, compare
 from acestep_batch.engine.base import Decoding, Engine
 from acestep_batch.engine.checkpoint import LYRIC_VOCAB, find_checkpoint, missing_files
-from acestep_batch.engine.embedded_identity import LABEL
+from acestep_batch.engine.embedded_identity import is_embedded_file
 from acestep_batch.engine.load import EngineKey, model_facts
 from acestep_batch.expectation import Expected, Making, expected_of_file, expected_tier, making_of, obstacles
 from acestep_batch.hardware import Machine, TorchBuild, device_problem
@@ -79,7 +79,7 @@ def engine_key_of(recorded: Recorded, place: WeightsPlace, machine: Machine, bui
     if recorded.song.family is Family.V15:
         return v15_engine_key(recorded, place, _device(recorded, machine, build))
     checkpoint = vocab = None
-    if not recorded.model_files.keys() <= {LABEL}:
+    if not all(map(is_embedded_file, recorded.model_files)):
         commit, revision = (recorded.engine.get(name) for name in ("commit", "revision"))
         checkpoint = find_checkpoint(place.path, str(commit or revision or "main"))
         if checkpoint is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from acestep_batch.compose import Run, Settings
 from acestep_batch.engine.checkpoint import LYRIC_VOCAB, PUBLISHED_FILES, find_checkpoint, missing_files
-from acestep_batch.engine.embedded_text import text_tokenizer_path
+from acestep_batch.engine.embedded_identity import prompt_tokenizer_path
 from acestep_batch.engine.v15.weights import V15Source
 from acestep_batch.families import foreign_presets, foreign_settings, own_values
 from acestep_batch.hardware import (
@@ -115,7 +115,7 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
         if obstacle is not None and device != "cpu":
             device = "cpu"
             notes.append(f"hw={run.hw.name}: {obstacle.message}; the embedded model runs on the CPU")
-        tokenizer = text_tokenizer_path() if model.family is Family.V1 else None
+        tokenizer = prompt_tokenizer_path() if model.family is Family.V1 else None
         problems.extend(_for_v1_alone(run) if model.family is Family.V1 else ())
     else:
         problems.extend([obstacle] if obstacle is not None else [])

@@ -23,6 +23,7 @@ from acestep_batch.engine.v1.transformer import (
     GatedConv,
     TransformerBlock,
 )
+from acestep_batch.engine.v1.vocoder import ADaMoSHiFiGANV1
 from benchmarks.engine_model import Model
 
 Network = Callable[..., Tensor]
@@ -47,7 +48,7 @@ class Comparison:
 
 def comparisons(model: Model, requests: Sequence[SongRequest], frames: int, tokens: int) -> list[Comparison]:
     """All that can be measured, on random inputs: latents of ``frames``, ``tokens`` to attend to, one guided call."""
-    transformer, vocoder = model.transformer, model.decoder.vocoder
+    transformer, vocoder = model.transformer, cast(ADaMoSHiFiGANV1, model.decoder.vocoder)
     velocity, samples = cast(Network, transformer), cast(Network, vocoder)
     device, dtype = transformer.device, transformer.dtype
     draws = torch.Generator().manual_seed(0)

@@ -2,8 +2,8 @@
 
     python -m training.codec DATASET --minutes 8
 
-Begins with principal components (exact: one pass, one eigenvalue problem), then learns from the neighbours of a frame what
-they leave. In the end the latents are made white: mean 0, variance 1, independent of each other.
+Begins with principal components (exact: one pass, one eigenvalue problem), then learns from the neighbours of a frame
+what they leave. In the end the latents are made white: mean 0, variance 1, independent of each other.
 """
 
 from __future__ import annotations
@@ -109,9 +109,7 @@ class Fit(nn.Module):
         return decoded
 
 
-def learn(
-    clips: Clips, file: Path, seed: int, steps: int, minutes: float, device: str
-) -> tuple[Fit, Components]:
+def learn(clips: Clips, file: Path, seed: int, steps: int, minutes: float, device: str) -> tuple[Fit, Components]:
     """From principal components or from the checkpoint ``file`` on, until ``steps`` in all or for ``minutes``."""
     saved = load(file) if file.is_file() else None
     components = Components(**saved["components"]) if saved else principal_components(clips)
@@ -217,9 +215,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
     given = parser.parse_args(arguments)
     clips = read_clips(given.dataset)
-    fit, components = learn(
-        clips, given.checkpoints / FIT_FILE, given.seed, given.steps, given.minutes, given.device
-    )
+    fit, components = learn(clips, given.checkpoints / FIT_FILE, given.seed, given.steps, given.minutes, given.device)
     codec, variances = white_codec(fit, components, clips)
     error = held_out_error(codec, clips)
     content: dict[str, Any] = {"weights": codec.state_dict(), "variances": variances}

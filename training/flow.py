@@ -1,7 +1,7 @@
 """What the transformer is taught: flow matching from noise to latents, in the convention of v1's schedules and solvers.
 
-At noise level sigma a song is ``(1 - sigma) * data + sigma * noise``; its velocity is ``noise - data``, and the timestep
-that the model is told 1000 times sigma. Pure functions; no model.
+At noise level sigma a song is ``(1 - sigma) * data + sigma * noise``; its velocity is ``noise - data``, and the
+timestep that the model is told 1000 times sigma. Pure functions; no model.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def velocity(data: Tensor, noise: Tensor) -> Tensor:
 def component_weights(variances: Tensor, power: float) -> Tensor:
     """Weights ``[8, 16]`` of a latent frame's numbers in the loss, 1 on average: their share of the log-mel to
     ``power``. 0 treats all alike, 1 counts errors as log-mel does."""
-    weights = variances.double().pow(power)
-    return (weights / weights.mean()).float().unflatten(0, (8, 16))
+    weights: Tensor = variances.double().pow(power)
+    return (weights / weights.mean()).float().view(8, 16)
 
 
 def onset_weights(data: Tensor, strength: float) -> Tensor:

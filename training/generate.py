@@ -2,7 +2,8 @@
 
     python -m training.generate HELD_OUT --into DIR
 
-Every song has the settings of a preset of the product, the length of a clip and a seed of its own.
+Every song has the settings of a preset of the product, the length of a clip and a seed of its own. The first prompts
+come three times, the second time with the same seed and the third with another: what the scores of seeds compare.
 """
 
 from __future__ import annotations
@@ -17,10 +18,8 @@ import torch
 import yaml
 
 from acestep_batch.engine.base import SETTINGS, SongRequest
-from acestep_batch.engine.embedded import EmbeddedEngine
-from acestep_batch.engine.embedded_text import embedded_lyric_ids
+from acestep_batch.engine.embedded import load_trained_engine
 from acestep_batch.engine.v1.limits import NATIVE_SAMPLE_RATE, SAMPLES_PER_FRAME
-from acestep_batch.engine.v1.loading import load_engine
 from acestep_batch.engine.v1.pipeline import V1Engine
 from acestep_batch.engine.v1.vocoder import VocoderConfig
 from acestep_batch.schema import SONG
@@ -33,13 +32,6 @@ FRAMES = 128
 DURATION_S = (FRAMES + 0.5) * SAMPLES_PER_FRAME / NATIVE_SAMPLE_RATE
 """Half a frame more than a clip has: cut to whole frames, it is the clip's length."""
 PRESETS = Path(__file__).parents[1] / "conf" / "preset"
-
-
-def trained_engine(folder: Path, device: str = "cpu") -> V1Engine:
-    """The product's engine with the weights in ``folder``."""
-    return load_engine(
-        folder, embedded_lyric_ids, device, torch.float32, False, "embedded demo model", (), engine=EmbeddedEngine
-    )
 
 
 def settings_of(preset: str, overrides: list[str]) -> dict[str, Any]:
@@ -65,28 +57,34 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--into", type=Path, required=True)
     parser.add_argument("--count", type=int, default=96, help="how many of its prompts")
     parser.add_argument("--seed", type=int, default=1, help="of the first song; every next one has the next")
+    parser.add_argument("--thrice", type=int, default=4, help="how many prompts come three times")
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of all songs")
-    parser.add_argument("--weights", type=Path, help="folder in the packaged layout; without it, the checkpoints are taken")
+    parser.add_argument(
+        "--weights", type=Path, help="folder in the packaged layout; without it, the checkpoints are taken"
+    )
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
     parser.add_argument("--device", default=default_device())
     given = parser.parse_args(arguments)
     lines = read_clips(given.held_out).lines[: given.count]
+    asked = [(line, given.seed + number) for number, line in enumerate(lines)]
+    asked += [(line, seed + other) for other in (0, len(lines)) for line, seed in asked[: given.thrice]]
     folder = given.weights
     if folder is None:
         folder = given.checkpoints / LAYOUT
         write_layout(given.checkpoints, folder)
-    engine, settings = trained_engine(folder, given.device), settings_of(given.preset, given.set)
+    engine = load_trained_engine(folder, given.device, torch.float32, compile_transformer=False)
+    settings = settings_of(given.preset, given.set)
     transform = VocoderConfig().mel_transform()
     songs, mels, made = [], [], []
     begun = time.monotonic()
-    for number, line in enumerate(lines):
-        audio = render(engine, settings, line, given.seed + number)
+    for number, (line, seed) in enumerate(asked):
+        audio = render(engine, settings, line, seed)
         songs.append(audio)
         mels.append(transform(torch.from_numpy(audio)).numpy())
-        made.append({**line, "clip": number, "seed": given.seed + number})
+        made.append({**line, "clip": number, "seed": seed})
         each = (time.monotonic() - begun) / (number + 1)
-        print(f"song {number + 1} of {len(lines)}, to go {each * (len(lines) - number - 1):.0f} s", flush=True)
+        print(f"song {number + 1} of {len(asked)}, to go {each * (len(asked) - number - 1):.0f} s", flush=True)
     write_clips(given.into, made, np.stack(mels), np.stack(songs))
 
 

@@ -1,6 +1,6 @@
 """Stage 3: turns the dataset into what the transformer is trained on: latents and token ids, in one cached file.
 
-    python -m training.latents DATASET
+python -m training.latents DATASET
 """
 
 from __future__ import annotations

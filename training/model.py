@@ -18,7 +18,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import UMT5Config, UMT5EncoderModel
 
-from acestep_batch.engine.v1.transformer import TIME_WIDTH, ACEStepTransformer2DModel, Conditioning
+from acestep_batch.engine.v1.transformer import (
+    TIME_WIDTH,
+    ACEStepTransformer2DModel,
+    Conditioning,
+    TransformerBlock,
+)
 from training.tokens import NUMBERS
 
 _GATE_ROWS = (2, 5)
@@ -58,7 +63,8 @@ class Model(nn.Module):
         ]
         lengths = torch.tensor([len(state) for state in states], device=device)
         padded = pad_sequence(states, batch_first=True)
-        whole = transformer.condition(padded, _inside(lengths, padded.shape[1]), torch.ones(len(states), device=device))
+        unweakened = torch.ones(len(states), device=device)
+        whole = transformer.condition(padded, _inside(lengths, padded.shape[1]), unweakened)
         return replace(whole, lengths=None)  # one masked product for all items; what it costs is the last bit
 
     def forward(self, latents: Tensor, sigmas: Tensor, conditioning: Conditioning) -> Tensor:
@@ -94,9 +100,7 @@ def _begin_numbers(embeddings: Tensor, tokenizer: Tokenizer, generator: torch.Ge
     frequencies = torch.randn(embeddings.shape[1], generator=generator) * 25.0
     phases = torch.rand(embeddings.shape[1], generator=generator) * 2 * math.pi
     for number in NUMBERS:
-        embeddings[tokenizer.token_to_id(str(number))] = (
-            math.sqrt(2) * (frequencies * math.log(number) + phases).cos()
-        )
+        embeddings[tokenizer.token_to_id(str(number))] = math.sqrt(2) * (frequencies * math.log(number) + phases).cos()
 
 
 @torch.no_grad()
@@ -115,17 +119,17 @@ def _begin_trunk(transformer: ACEStepTransformer2DModel, generator: torch.Genera
     by_height = lift.T.unflatten(0, (-1, height)).transpose(0, 1).flatten(0, 1)  # rows as the final layer has them
     final.weight.copy_(by_height * math.sqrt(numbers / width))
     for layer in (first, last, final):
-        layer.bias.zero_()
+        cast(Tensor, layer.bias).zero_()
     _begin_time(transformer)
     for block in transformer.transformer_blocks:
-        block.scale_shift_table[_GATE_ROWS, :] = _FIRST_GATE
+        cast(TransformerBlock, block).scale_shift_table[_GATE_ROWS, :] = _FIRST_GATE
 
 
 def _begin_time(transformer: ACEStepTransformer2DModel) -> None:
     """Let the time embedding scale the output as the best linear denoiser of white data does.
 
-    With ``s`` the standard deviation of a song at level sigma, the velocity's best linear guess from the song divided by
-    s is (2 sigma - 1) / s times it. The scale adds to 1.
+    With ``s`` the standard deviation of a song at level sigma, the velocity's best linear guess from the song divided
+    by s is (2 sigma - 1) / s times it. The scale adds to 1.
     """
     embedder = transformer.timestep_embedder
     sigmas = torch.linspace(0, 1, 513)

@@ -1,7 +1,7 @@
 """The prompt tokenizer that goes with the trained weights: a word is a token, and so is a number.
 
-A word outside the list is the unknown token. Every prompt begins with a few tokens that stand for nothing: what the text
-encoder gathers there lies at the same place in any prompt, and cross-attention turns its keys by their place.
+A word outside the list is the unknown token. Every prompt begins with a few tokens that stand for nothing: what the
+text encoder gathers there lies at the same place in any prompt, and cross-attention turns its keys by their place.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m training.transformer --minutes 60
 
-Goes on from its checkpoint where there is one. What a step draws follows from seed and step alone, so a run in chunks is
-the run in one piece.
+Goes on from its checkpoint where there is one. What a step draws follows from seed and step alone, so a run in chunks
+is the run in one piece.
 """
 
 from __future__ import annotations
@@ -156,7 +156,9 @@ class Training:
         """Take a checkpoint's place. Raises ValueError where it is of another recipe or size."""
         own = {"recipe": asdict(self.recipe), "configs": self.configs}
         if different := [name for name, value in own.items() if saved[name] != value]:
-            raise ValueError(f"the checkpoint is of another run: {', '.join(different)} differ; move it away to begin anew")
+            raise ValueError(
+                f"the checkpoint is of another run: {', '.join(different)} differ; move it away to begin anew"
+            )
         self.model.load_state_dict(saved["weights"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.average = {name: value.to(self.device) for name, value in saved["average"].items()}
@@ -200,7 +202,7 @@ class Training:
             return loss_of(self.model, held_out_batch(self.training_set), self.weights, 0.0).item()
 
     def _half_precision(self) -> torch.autocast:
-        """Products of matrices in bfloat16: several times faster on a GPU, and on a CPU that has instructions for it."""
+        """Products of matrices in bfloat16: several times faster on a GPU, or a CPU that has instructions for it."""
         return torch.autocast(self.device.split(":")[0], torch.bfloat16)
 
 
@@ -213,7 +215,9 @@ def main(arguments: list[str] | None = None) -> None:
     for name, value in asdict(Recipe()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     for name in ("num_layers", "rope_theta", "num_attention_heads", "attention_head_dim"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(TRANSFORMER_CONFIG[name]), default=TRANSFORMER_CONFIG[name])
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=type(TRANSFORMER_CONFIG[name]), default=TRANSFORMER_CONFIG[name]
+        )
     given = vars(parser.parse_args(arguments))
     recipe = Recipe(**{name: given[name] for name in asdict(Recipe())})
     sizes = {**TRANSFORMER_CONFIG, **{name: given[name] for name in given if name in TRANSFORMER_CONFIG}}

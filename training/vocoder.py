@@ -127,8 +127,8 @@ def load_vocoder(checkpoints: Path) -> MagnitudeVocoder:
 
 @torch.inference_mode()
 def held_out_errors(vocoder: MagnitudeVocoder, codec: ColumnCodec, clips: Clips, most: int = 4) -> tuple[float, float]:
-    """Root-mean-square log-mel errors, in nat, of what the vocoder makes of the log-mel of held-out clips: as it is, and
-    after the codec."""
+    """Root-mean-square log-mel errors, in nat, of what the vocoder makes of held-out clips: of their log-mel as it is,
+    and after the codec."""
     transform = _mel_transform()
     held_out = [clip for clip in range(len(clips)) if is_held_out(clip)][:most]
     errors: list[list[float]] = [[], []]

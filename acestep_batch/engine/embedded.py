@@ -1,8 +1,13 @@
-"""The embedded model: v1's classes at tiny sizes with untrained weights that are the same bits on every machine."""
+"""The embedded model: v1's classes at tiny sizes, with the trained weights of the package where it holds them.
+
+Without them its weights are drawn: untrained, and the same bits on every machine.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
@@ -12,7 +17,7 @@ from transformers import UMT5Config, UMT5EncoderModel
 
 from acestep_batch.engine.base import Decoding, DenoisedSong, RenderedSong, SongRequest, StepCallback
 from acestep_batch.engine.drawn_weights import drawn_weights, identity
-from acestep_batch.engine.embedded_identity import LABEL
+from acestep_batch.engine.embedded_identity import LABEL, TRAINED, TRAINED_LABEL, embedded_files, is_trained
 from acestep_batch.engine.embedded_sizes import (
     AUTOENCODER_CONFIG,
     TEXT_ENCODER_CONFIG,
@@ -22,7 +27,7 @@ from acestep_batch.engine.embedded_sizes import (
 from acestep_batch.engine.embedded_text import embedded_lyric_ids, text_tokenizer_path
 from acestep_batch.engine.one_thread import one_thread
 from acestep_batch.engine.v1.autoencoder import MusicDecoder
-from acestep_batch.engine.v1.loading import TIED_EMBEDDING
+from acestep_batch.engine.v1.loading import TIED_EMBEDDING, load_engine
 from acestep_batch.engine.v1.music_encoder import MusicEncoder
 from acestep_batch.engine.v1.pipeline import V1Engine
 from acestep_batch.engine.v1.text import TextEncoder
@@ -56,8 +61,25 @@ class EmbeddedEngine(V1Engine):
             return super().decode(songs, sample_rate, decoding)
 
 
-def load_embedded_engine(device: str, dtype: torch.dtype, compile_transformer: bool) -> EmbeddedEngine:
-    """The embedded model as an engine; its weights are drawn here, in a fraction of a second."""
+def load_embedded_engine(device: str, dtype: torch.dtype, compile_transformer: bool) -> V1Engine:
+    """The embedded model as an engine. Raises Refused where a trained file does not fit its component."""
+    if not is_trained():
+        return load_drawn_engine(device, dtype, compile_transformer)
+    files = [dict(each) for each in embedded_files()]
+    return load_trained_engine(TRAINED, device, dtype, compile_transformer, files)
+
+
+def load_trained_engine(
+    folder: Path, device: str, dtype: torch.dtype, compile_transformer: bool, files: Sequence[dict[str, Any]] = ()
+) -> V1Engine:
+    """The engine of trained weights in ``folder``, which has the published layout; ``files`` are for the record."""
+    return load_engine(
+        folder, embedded_lyric_ids, device, dtype, compile_transformer, TRAINED_LABEL, files, engine=EmbeddedEngine
+    )
+
+
+def load_drawn_engine(device: str, dtype: torch.dtype, compile_transformer: bool) -> EmbeddedEngine:
+    """The engine of drawn weights, in a fraction of a second."""
     vocoder_config = VocoderConfig.from_dict(VOCODER_CONFIG)
     tokenizer = Tokenizer.from_file(str(text_tokenizer_path()))
     with torch.device("meta"):

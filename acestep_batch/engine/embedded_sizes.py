@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from tokenizers import Tokenizer
 
+from acestep_batch.engine.embedded_identity import TRAINED, is_trained
 from acestep_batch.engine.embedded_text import END_ID, LYRIC_VOCAB_SIZE, PAD_ID, text_tokenizer_path
 from acestep_batch.engine.v1.sizes import ModelSizes
 
@@ -62,7 +64,16 @@ VOCODER_CONFIG: Mapping[str, Any] = {
 
 
 def embedded_sizes() -> ModelSizes:
-    """The embedded model's sizes; the vocabulary's is read from the tokenizer's file."""
+    """The embedded model's sizes; the vocabulary's is read from the tokenizer's file.
+
+    Trained weights have a codec and a vocoder of their own classes, which are smaller than those named here.
+    """
+    if is_trained():
+        transformer, text = (
+            json.loads((TRAINED / name / "config.json").read_text(encoding="utf-8"))
+            for name in ("ace_step_transformer", "umt5-base")
+        )
+        return ModelSizes.from_configs(transformer, text, AUTOENCODER_CONFIG, VOCODER_CONFIG)
     vocab_size = Tokenizer.from_file(str(text_tokenizer_path())).get_vocab_size()
     text_encoder = {**TEXT_ENCODER_CONFIG, "vocab_size": vocab_size}
     return ModelSizes.from_configs(TRANSFORMER_CONFIG, text_encoder, AUTOENCODER_CONFIG, VOCODER_CONFIG)

@@ -9,7 +9,7 @@ from typing import Any
 
 from acestep_batch.engine.base import Engine, SongRequest
 from acestep_batch.engine.checkpoint import LYRIC_VOCAB, commit_of, describe_files
-from acestep_batch.engine.embedded_identity import EMBEDDED_WEIGHTS
+from acestep_batch.engine.embedded_identity import embedded_files
 from acestep_batch.engine.v1.batching import sampling_key
 from acestep_batch.engine.v15 import weights as v15_weights
 from acestep_batch.engine.v15.batching import sampling_key as v15_sampling_key
@@ -62,7 +62,7 @@ def model_files(checkpoint: Path | None, lyric_vocab: Path | None, v15: V15Sourc
     if v15 is not None:
         return {each["path"]: each["sha256"] for each in v15_weights.model_file_facts(checkpoint, v15)}
     if checkpoint is None:
-        return {EMBEDDED_WEIGHTS["path"]: EMBEDDED_WEIGHTS["sha256"]}
+        return {each["path"]: each["sha256"] for each in embedded_files()}
     facts = describe_files(checkpoint, lyric_vocab=lyric_vocab)
     return {LYRIC_VOCAB if Path(each["path"]).is_absolute() else each["path"]: each["sha256"] for each in facts}
 
@@ -85,7 +85,8 @@ def model_facts(
     if v15 is not None:
         return _v15_facts(checkpoint, revision, v15)
     if checkpoint is None:
-        return {"revision": None, "commit": None, "files": [dict(EMBEDDED_WEIGHTS)], "lyric_libraries": {}}
+        own = [dict(each) for each in embedded_files()]
+        return {"revision": None, "commit": None, "files": own, "lyric_libraries": {}}
     from acestep_batch.engine.v1.lyrics import library_versions
 
     files = [dict(facts) for facts in describe_files(checkpoint, lyric_vocab=lyric_vocab)]

@@ -42,7 +42,9 @@ def test_griffin_lim_finds_samples_with_the_magnitudes() -> None:
     for iterations in (1, 32):
         made = griffin_lim(magnitudes, torch.polar(torch.ones_like(angles), angles), iterations, 2048, 512)
         assert made.shape == audio.shape
-        again = torch.fft.rfft(torch.nn.functional.pad(made, (768, 768)).unfold(-1, 2048, 512) * torch.hann_window(2048))
+        again = torch.fft.rfft(
+            torch.nn.functional.pad(made, (768, 768)).unfold(-1, 2048, 512) * torch.hann_window(2048)
+        )
         errors.append(((again.abs() - magnitudes).norm() / magnitudes.norm()).item())
     assert errors[1] < 0.15 < errors[0]
 

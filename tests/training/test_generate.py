@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from acestep_batch.engine.base import SETTINGS, SongRequest
+from acestep_batch.engine.embedded import load_trained_engine
 from acestep_batch.engine.v1.pipeline import V1Engine
 from acestep_batch.schema import SONG
 from training import generate
 from training.clips import read_clips
-from training.generate import settings_of, trained_engine
+from training.generate import settings_of
 from training.latents import load_training_set
 from training.layout import write_layout
 from training.progress import save
@@ -40,7 +41,7 @@ def engine(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> V1Engine:
     folder = tmp_path_factory.mktemp("layout")
     facts = write_layout(trained, folder)
     assert facts["step"] == 1
-    return trained_engine(folder)
+    return load_trained_engine(folder, "cpu", torch.float32, compile_transformer=False)
 
 
 def song(**changes: object) -> SongRequest:
@@ -99,13 +100,17 @@ def test_songs_of_held_out_prompts_are_a_dataset(
     dataset: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generate, "DURATION_S", 1.0)
-    words = [str(dataset), "--into", str(tmp_path), "--count", "2", "--set", *QUICK, "--device", "cpu"]
+    words = [str(dataset), "--into", str(tmp_path), "--count", "2", "--thrice", "1", "--set", *QUICK, "--device", "cpu"]
     generate.main([*words, "--checkpoints", str(trained)])
     made = read_clips(tmp_path)
-    assert [line["seed"] for line in made.lines] == [1, 2]
-    assert [line["prompt"] for line in made.lines] == [line["prompt"] for line in read_clips(dataset).lines[:2]]
-    assert made.mel(0).shape == (2, 2, 128, 80)
-    assert made.audio(0).shape == (2, 2, 80 * 512)
+    prompts = [line["prompt"] for line in read_clips(dataset).lines[:2]]
+    assert [line["seed"] for line in made.lines] == [1, 2, 1, 3]
+    assert [line["prompt"] for line in made.lines] == [*prompts, prompts[0], prompts[0]]
+    assert made.mel(0).shape == (4, 2, 128, 80)
+    audio = made.audio(0)
+    assert audio.shape == (4, 2, 80 * 512)
+    assert np.array_equal(audio[0], audio[2])
+    assert not np.array_equal(audio[0], audio[3])
 
 
 def test_a_preset_is_the_schema_with_its_values() -> None:

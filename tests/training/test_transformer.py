@@ -1,4 +1,4 @@
-"""Stage 4: the model sees songs as the product shows them, learns, and goes on from a checkpoint as if never stopped."""
+"""Stage 4: the model sees songs as the product shows them, learns, and goes on as if never stopped."""
 
 from __future__ import annotations
 

@@ -44,5 +44,8 @@ def test_training_that_was_stopped_goes_on_where_it_was_and_learns(
     for name, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[name]), name
     mel, magnitudes = batch_of(clips, codec, 0, 9)
-    losses = [loss_of(each, mel, magnitudes).item() for each in (train(clips, codec, tmp_path / "new.pt", 0, 1, 1, "cpu"), whole)]
+    losses = [
+        loss_of(each, mel, magnitudes).item()
+        for each in (train(clips, codec, tmp_path / "new.pt", 0, 1, 1, "cpu"), whole)
+    ]
     assert losses[1] < losses[0]

@@ -1,6 +1,7 @@
 """Latents to stereo audio: the decoder of the autoencoder gives log-mel frames, the vocoder samples.
 
-Which classes they are says ``_class_name`` in their ``config.json``: the published ones, or the small ones in their place.
+Which classes they are says ``_class_name`` in their ``config.json``: the published ones, or the small ones
+in their place.
 """
 
 from __future__ import annotations

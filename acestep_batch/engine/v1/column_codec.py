@@ -1,7 +1,7 @@
-"""A small codec in an autoencoder's place: 8 log-mel columns, seen with their neighbours, to one latent frame and back.
+"""A small codec in an autoencoder's place: 8 log-mel columns and their neighbours to one latent frame, and back.
 
-It has the interface of diffusers' AutoencoderDC as ``MusicDecoder`` and ``MusicEncoder`` use it, so that scale and range
-of latents and pixels stay theirs. It knows neither audio nor how its weights were made.
+It has the interface of diffusers' AutoencoderDC as ``MusicDecoder`` and ``MusicEncoder`` use it, so that scale and
+range of latents and pixels stay theirs. It knows neither audio nor how its weights were made.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ColumnDecoder(nn.Module):
 
 
 def with_neighbours(frames: Tensor) -> Tensor:
-    """``[B, F, C]`` -> ``[B, F, 3 * C]``: before, itself, after. The first and the last frame are their own neighbours."""
+    """``[B, F, C]`` -> ``[B, F, 3 * C]``: before, itself, after. The first and the last are their own neighbours."""
     padded = F.pad(frames.transpose(1, 2), (1, 1), mode="replicate").transpose(1, 2)
     return padded.unfold(1, CONTEXT, 1).transpose(-1, -2).flatten(2)
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from acestep_batch.engine.v1.erg_layers import at_depth
 
 ERG_LAYERS = range(4, 6)
-"""Layers whose query entropy-rectifying guidance weakens, of 6 (reference implementation, ace-step/ACE-Step at d612523);
-with another number of layers those in their place."""
+"""Layers whose query entropy-rectifying guidance weakens, of 6 (reference implementation, ace-step/ACE-Step at
+d612523); with another number of layers those in their place."""
 
 
 class LyricEncoder(nn.Module):

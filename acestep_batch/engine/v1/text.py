@@ -17,8 +17,8 @@ from acestep_batch.engine.v1.limits import PROMPT_TOKENS
 PAD_ID = 0
 
 ERG_BLOCKS = range(8, 10)
-"""Blocks whose query entropy-rectifying guidance weakens, of 12 (reference implementation, ace-step/ACE-Step at d612523);
-with another number of blocks those in their place."""
+"""Blocks whose query entropy-rectifying guidance weakens, of 12 (reference implementation, ace-step/ACE-Step at
+d612523); with another number of blocks those in their place."""
 
 
 class TextEncoder:

@@ -25,8 +25,8 @@ UNUSED_PARAMETERS = r"projectors\..+|transformer_blocks\.\d+\.cross_attn\.(add_[
 """Names of the published parameters that inference never reads (22 % of the file); they are not created here."""
 
 ERG_BLOCKS = range(15, 20)
-"""Blocks whose query entropy-rectifying guidance weakens, of 24 (reference implementation, ace-step/ACE-Step at d612523);
-with another number of blocks those in their place."""
+"""Blocks whose query entropy-rectifying guidance weakens, of 24 (reference implementation, ace-step/ACE-Step at
+d612523); with another number of blocks those in their place."""
 
 TIME_WIDTH = 256
 NORM_EPS = 1e-6
