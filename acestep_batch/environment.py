@@ -87,18 +87,18 @@ def git_commit(folder: Path) -> str | None:
     if not any((parent / ".git").exists() for parent in folder.resolve().parents):
         return None
     try:
-        # An installed package may lie inside somebody else's checkout, whose commit says nothing about it.
-        subprocess.run(
-            ["git", "ls-files", "--error-unmatch", "--", "__init__.py"],
-            cwd=folder, capture_output=True, timeout=10, check=True,
-        )  # fmt: skip
-        result = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=folder, capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
+        _git(folder, "ls-files", "--error-unmatch", "--", "__init__.py")  # it may lie in somebody else's checkout
+        commit = _git(folder, "rev-parse", "HEAD")
+        # A lock on the index, which other ways to ask take, would stay behind if this process was killed.
+        changed = _git(folder, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return None
-    return result.stdout.strip() or None
+    return f"{commit}-dirty" if changed else commit or None
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()
 
 
 def _version(package: str) -> str | None:

@@ -57,7 +57,6 @@ UNWANTED = {
     "import pickle": "imports pickle",
     "from pickle import loads": "imports pickle",
     "torch.load('weights.pt')": "torch.load",
-    "torch.load(file, weights_only=True)": "torch.load",
     "from torch import load": "from torch import load",
     "import numpy as np\nnp.load(file, allow_pickle=True)": "allow_pickle",
     "pd.read_pickle(file)": "read_pickle",
@@ -87,6 +86,8 @@ UNWANTED = {
     "import fcntl": "imports fcntl at import",
     "try:\n    import resource\nexcept ImportError:\n    resource = None": "imports resource at import",
     "torch.manual_seed(1)": "torch.manual_seed",
+    "torch.load(file, weights_only=False)": "torch.load",
+    "torch.load(file, weights_only=True)": "torch.load of weights only",
     "print('done')": "print",
 }
 
@@ -122,7 +123,10 @@ def unwanted(tree: ast.Module) -> Iterator[str]:
 def _unwanted_call(call: ast.Call) -> Iterator[str]:
     name = ast.unparse(call.func)
     owner, _, attribute = name.rpartition(".")
-    if name in {"eval", "exec", "compile", "__import__", "print", *HARMFUL, *GLOBAL_RANDOMNESS}:
+    is_weights_only = any(each.arg == "weights_only" and ast.unparse(each.value) == "True" for each in call.keywords)
+    if name == "torch.load" and is_weights_only:
+        yield "torch.load of weights only"
+    elif name in {"eval", "exec", "compile", "__import__", "print", *HARMFUL, *GLOBAL_RANDOMNESS}:
         yield name
     if attribute in {"read_pickle", "instantiate"}:
         yield attribute
@@ -154,10 +158,13 @@ def test_no_source_file_does_what_is_unwanted() -> None:
     found = []
     for path in SOURCES:
         name = path.relative_to(ROOT)
-        may_print = name.parts[0] in ("benchmarks", "training") or (len(name.parts) == 2 and name.stem in PRINTING)
-        for complaint in unwanted(ast.parse(path.read_text(encoding="utf-8"), str(path))):
-            if complaint != "print" or not may_print:
-                found.append(f"{name}: {complaint}")
+        allowed = set()
+        if name.parts[0] in ("benchmarks", "training") or (len(name.parts) == 2 and name.stem in PRINTING):
+            allowed.add("print")
+        if name.parts[0] == "training":  # new networks draw from torch's own generator; checkpoints are its own files
+            allowed |= {"torch.manual_seed", "torch.load of weights only"}
+        complaints = set(unwanted(ast.parse(path.read_text(encoding="utf-8"), str(path))))
+        found += [f"{name}: {complaint}" for complaint in sorted(complaints - allowed)]
     assert found == []
 
 
