@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from acestep_batch.engine.embedded_text import embedded_lyric_ids
+from acestep_batch.engine.v1.limits import NATIVE_SAMPLE_RATE, SAMPLES_PER_FRAME
 from training.clips import Clips, is_held_out, read_clips
 from training.codec import encode, load_codec
 from training.progress import CHECKPOINTS, load, save
@@ -33,6 +34,8 @@ class TrainingSet:
     text_ids: list[list[int]]
     lyric_ids: list[list[int]]
     """Empty for a clip without lyrics."""
+    loop_frames: list[int]
+    """After how many frames of each clip it may begin again without a break in the beat."""
     variances: Tensor
     """Of the log-mel, for each of a frame's 128 numbers."""
     tokenizer: str
@@ -59,15 +62,24 @@ def prepare(clips: Clips, checkpoints: Path) -> TrainingSet:
         latents=torch.cat(latents),
         text_ids=[encoding.ids for encoding in tokenizer.encode_batch([line["prompt"] for line in clips.lines])],
         lyric_ids=[embedded_lyric_ids(line["lyrics"]) if line["lyrics"] else [] for line in clips.lines],
+        loop_frames=[loop_frames(line["bpm"], line["beats_per_bar"], latents[0].shape[-1]) for line in clips.lines],
         variances=variances,
         tokenizer=tokenizer.to_str(),
     )
 
 
+def loop_frames(bpm: float, beats_per_bar: int, frames: int) -> int:
+    """The most frames, of ``frames``, that are a whole number of bars; all of them where no number of bars is one."""
+    bar = beats_per_bar * 60 / bpm * NATIVE_SAMPLE_RATE / SAMPLES_PER_FRAME
+    for bars in range(int(frames / bar + 0.01), 0, -1):
+        if abs(bars * bar - round(bars * bar)) < 0.02:
+            return round(bars * bar)
+    return frames
+
+
 def load_training_set(checkpoints: Path) -> TrainingSet:
     """What ``main`` has cached. Raises FileNotFoundError."""
-    content = load(checkpoints / LATENTS_FILE)
-    return TrainingSet(**content)
+    return TrainingSet(**load(checkpoints / LATENTS_FILE))
 
 
 def load_tokenizer(checkpoints: Path) -> Tokenizer:
@@ -85,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     prepared = prepare(clips, given.checkpoints)
     save(
         given.checkpoints / LATENTS_FILE,
-        {name: getattr(prepared, name) for name in ("latents", "text_ids", "lyric_ids", "variances", "tokenizer")},
+        {field.name: getattr(prepared, field.name) for field in fields(TrainingSet)},
     )
     (given.checkpoints / TOKENIZER_FILE).write_text(prepared.tokenizer, encoding="utf-8")
     words = Tokenizer.from_str(prepared.tokenizer).get_vocab_size()

@@ -42,7 +42,7 @@ def write_layout(checkpoints: Path, folder: Path, averaged: bool = True) -> dict
     _write(folder / VOCODER, diffusers, vocoder_config, vocoder["weights"])
     (folder / TEXT / "tokenizer.json").write_text(trained["tokenizer"], encoding="utf-8", newline="\n")
     _check_sizes(folder)
-    own = {name: trained[name] for name in ("step", "recipe", "configs")}
+    own = {name: trained[name] for name in ("step", "history", "configs")}
     return {**own, "codec_nat": codec["held_out_nat"], "clips": codec["clips"], "vocoder_steps": vocoder["step"]}
 
 

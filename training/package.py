@@ -38,7 +38,10 @@ def package(checkpoints: Path, scores: str, into: Path) -> None:
 
 def card(run: dict[str, Any], scores: str, facts: list[dict[str, Any]]) -> str:
     """The model card: data, licence, recipe, scores and limits of what ``write_layout`` wrote."""
-    recipe = ", ".join(f"{name} {value}" for name, value in run["recipe"].items())
+    recipes = [
+        f"From step {step:,}: {', '.join(f'{name} {value}' for name, value in recipe.items())}."
+        for step, recipe in run["history"]
+    ]
     weights = "\n".join(f"| `{each['path']}` | {each['size']:,} | `{each['sha256']}` |" for each in facts)
     codec = f"{run['codec_nat']:.3f} nat on held-out clips (gate {GATE_NAT})"
     return f"""# Card of the {TRAINED_LABEL}
@@ -54,7 +57,8 @@ library and nobody else's music was used. The weights have the licence of this r
 
 ## Recipe
 
-`training/README.md` and `training/MODELS.md` have the commands. {run["step"]:,} steps of flow matching; {recipe}.
+`training/README.md` and `training/MODELS.md` have the commands. {run["step"]:,} steps of flow matching.
+{chr(10).join(recipes)}
 The vocoder was trained for {run["vocoder_steps"]:,} steps. On other hardware the same recipe gives other bits.
 
 ## Scores
@@ -70,7 +74,7 @@ What has no `pass` in this table is not claimed anywhere.
 ## Limits
 
 - It knows the words of `training/words.py`; any other word is one unknown token and does nothing by itself.
-- It was trained on pieces of 11.9 s; longer songs are beyond what it has seen, and no score is of one.
+- It was trained on pieces of 11.9 s, and on their bars repeated up to 30 s; all scores are of 11.9 s.
 - Words of lyrics move the melody's syllables at most; nobody will understand them.
 - It was made to show what prompts, seeds and settings do. Its songs are no music to publish.
 

@@ -30,6 +30,8 @@ WEIGHT_DECAY, BETAS, MOST_GRADIENT = 0.01, (0.9, 0.95), 1.0
 MOST_LYRIC_TOKENS = 200
 WITHOUT_TEXT, WITHOUT_LYRICS, WITHOUT_WORD = 0.1, 0.15, 0.03
 """Shares of songs without text, of songs whose lyrics are hidden, and of words that become the unknown one."""
+LONGEST_LOOP = 323 / 128
+"""Times a clip: 30 s of its 11.9 s."""
 HELD_OUT_CLIPS = 32
 STEPS = 100_000
 
@@ -47,6 +49,8 @@ class Recipe:
     ema: float = 0.999
     component_power: float = 0.5
     onset_strength: float = 1.0
+    looped: float = 0.3
+    """The share of steps whose songs are longer than clips: their bars are repeated."""
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -70,14 +74,18 @@ class Batch:
 
 
 def draw_batch(training_set: TrainingSet, recipe: Recipe, step: int) -> Batch:
-    """Songs, noise, levels, and what is hidden from the model. Every epoch sees each clip once.
+    """Songs, noise, levels, and what is hidden from the model. Every epoch sees each clip once, or not at all where
+    looped songs, fewer in a batch, take the room.
 
     Hidden lyrics are ids of 0 half of the time and absent in the other half: guidance uses the one, and a request
     without lyrics the other.
     """
     draw = np.random.default_rng([recipe.seed, 1, step])
     generator = torch.Generator().manual_seed(int(draw.integers(2**62)))
-    clips = _clips_of(training_set.trained, recipe, step)
+    clips, frames = _clips_of(training_set.trained, recipe, step), training_set.latents.shape[-1]
+    if draw.random() < recipe.looped:
+        frames = int(draw.integers(frames + 1, int(frames * LONGEST_LOOP) + 1))
+        clips = clips[: max(recipe.batch * training_set.latents.shape[-1] // frames, 1)]
     text_ids, lyric_ids = [], []
     for clip in clips:
         ids = training_set.text_ids[clip]
@@ -88,7 +96,7 @@ def draw_batch(training_set: TrainingSet, recipe: Recipe, step: int) -> Batch:
         if draw.random() < WITHOUT_LYRICS:
             lyrics = [0] * len(lyrics) if draw.random() < 0.5 else []
         lyric_ids.append(lyrics)
-    data = training_set.latents[clips].float()
+    data = torch.stack([_looped(training_set, clip, frames) for clip in clips]).float()
     return Batch(
         data=data,
         noise=torch.randn(data.shape, generator=generator),
@@ -97,6 +105,13 @@ def draw_batch(training_set: TrainingSet, recipe: Recipe, step: int) -> Batch:
         lyric_ids=lyric_ids,
         without_text=(draw.random(len(clips)) < WITHOUT_TEXT).tolist(),
     )
+
+
+def _looped(training_set: TrainingSet, clip: int, frames: int) -> Tensor:
+    latents = training_set.latents[clip]
+    if frames == latents.shape[-1]:
+        return latents
+    return latents[..., torch.arange(frames) % training_set.loop_frames[clip]]
 
 
 def _clips_of(trained: list[int], recipe: Recipe, step: int) -> list[int]:
@@ -139,6 +154,8 @@ class Training:
         self, training_set: TrainingSet, recipe: Recipe, transformer: dict[str, Any], text: dict[str, Any], device: str
     ) -> None:
         self.training_set, self.recipe, self.step = training_set, recipe, 0
+        self.history: list[list[Any]] = [[0, asdict(recipe)]]
+        """Of every recipe so far, the first step and the values."""
         self.configs = {"transformer": transformer, "text": text}
         tokenizer = Tokenizer.from_str(training_set.tokenizer)
         torch.manual_seed(recipe.seed)
@@ -152,13 +169,19 @@ class Training:
         self.weights = component_weights(training_set.variances, recipe.component_power).to(device)
         self.device = device
 
-    def go_on(self, saved: dict[str, Any]) -> None:
-        """Take a checkpoint's place. Raises ValueError where it is of another recipe or size."""
-        own = {"recipe": asdict(self.recipe), "configs": self.configs}
-        if different := [name for name, value in own.items() if saved[name] != value]:
-            raise ValueError(
-                f"the checkpoint is of another run: {', '.join(different)} differ; move it away to begin anew"
-            )
+    def go_on(self, saved: dict[str, Any], may_differ: bool = False) -> None:
+        """Take a checkpoint's place.
+
+        Raises ValueError where it is of other sizes or, unless it ``may_differ``, of another recipe; a change of recipe
+        is kept in the history.
+        """
+        if saved["configs"] != self.configs:
+            raise ValueError("the checkpoint is of other sizes; move it away to begin anew")
+        self.history = [list(each) for each in saved["history"]]
+        if self.history[-1][1] != asdict(self.recipe):
+            if not may_differ:
+                raise ValueError("the checkpoint is of another recipe; give --change-recipe, or move it away")
+            self.history.append([saved["step"], asdict(self.recipe)])
         self.model.load_state_dict(saved["weights"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.average = {name: value.to(self.device) for name, value in saved["average"].items()}
@@ -167,7 +190,7 @@ class Training:
     def content(self) -> dict[str, Any]:
         """What a checkpoint holds."""
         return {
-            "recipe": asdict(self.recipe),
+            "history": self.history,
             "configs": self.configs,
             "tokenizer": self.training_set.tokenizer,
             "weights": self.model.state_dict(),
@@ -218,6 +241,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=type(TRANSFORMER_CONFIG[name]), default=TRANSFORMER_CONFIG[name]
         )
+    parser.add_argument("--change-recipe", action="store_true", help="go on from a checkpoint of another recipe")
     given = vars(parser.parse_args(arguments))
     recipe = Recipe(**{name: given[name] for name in asdict(Recipe())})
     sizes = {**TRANSFORMER_CONFIG, **{name: given[name] for name in given if name in TRANSFORMER_CONFIG}}
@@ -226,7 +250,7 @@ def main(arguments: list[str] | None = None) -> None:
     training = Training(training_set, recipe, sizes, dict(TEXT_ENCODER_CONFIG), given["device"])
     file = checkpoints / TRANSFORMER_FILE
     if file.is_file():
-        training.go_on(load(file, given["device"]))
+        training.go_on(load(file, given["device"]), given["change_recipe"])
     chunk = Chunk(training.step, given["steps"], given["minutes"], file.with_suffix(".jsonl"))
     parameters = sum(each.numel() for each in training.model.parameters())
     print(f"{parameters:,} parameters, {len(training_set.trained)} clips, from step {training.step}", flush=True)

@@ -27,7 +27,8 @@ def stand_in(folder: Path, clips: int = 21, columns: int = COLUMNS) -> Path:
         tone = np.sin(2 * np.pi * pitch_hz * seconds)
         audio[clip] = 0.2 * tone + 0.2 * clicks + 0.002 * draw.standard_normal((2, len(seconds)))
         lyrics = "[verse]\nla la" if clip % 3 else ""
-        lines.append({"clip": clip, "seed": clip, "prompt": f"pop, piano, {bpm} bpm", "lyrics": lyrics, "bpm": bpm})
+        lines.append({"clip": clip, "seed": clip, "prompt": f"pop, piano, {bpm} bpm", "lyrics": lyrics})
+        lines[-1] |= {"bpm": bpm, "beats_per_bar": 4}
     mel = VocoderConfig().mel_transform()(torch.from_numpy(audio).flatten(0, 1)).unflatten(0, (clips, 2))
     write_clips(folder, lines, mel.numpy(), audio)
     return folder

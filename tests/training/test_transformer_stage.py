@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from acestep_batch.engine.v1.conditioning import Conditioner
 from acestep_batch.engine.v1.schedules import timesteps, uniform_steps
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.schema import SONG
-from training.latents import TrainingSet, load_training_set
+from training.latents import TrainingSet, load_training_set, loop_frames
 from training.progress import load, save
 from training.sizes import TEXT_ENCODER_CONFIG, TRANSFORMER_CONFIG
 from training.tokens import FIRST_WORD_ID, UNKNOWN_ID
@@ -24,7 +24,7 @@ from training.transformer import Recipe, Training, draw_batch, loss_of
 
 TINY = {**TRANSFORMER_CONFIG, "num_layers": 2, "lyric_encoder_num_blocks": 1}
 TINY_TEXT = {**TEXT_ENCODER_CONFIG, "num_layers": 2}
-RECIPE = Recipe(batch=4, warm_up=1)
+RECIPE = Recipe(batch=4, warm_up=1, looped=0.0)
 DEFAULTS = {name: parameter.default for name, parameter in SONG.items() if name in SETTINGS}
 
 
@@ -139,7 +139,34 @@ def test_every_weight_learns_and_a_batch_can_be_learnt_by_heart(training_set: Tr
     assert idle == {"transformer.speaker_embedder.weight"}  # whose input is 0, as in the product
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(training_set: TrainingSet) -> None:
-    content = begun(training_set).content()
-    with pytest.raises(ValueError, match="recipe differ"):
-        begun(training_set, replace(RECIPE, seed=1)).go_on(content)
+def test_a_change_of_recipe_is_refused_or_kept_in_the_history(training_set: TrainingSet) -> None:
+    before = begun(training_set)
+    before.advance()
+    changed = replace(RECIPE, looped=0.5)
+    with pytest.raises(ValueError, match="another recipe"):
+        begun(training_set, changed).go_on(before.content())
+    after = begun(training_set, changed)
+    after.go_on(before.content(), may_differ=True)
+    assert after.content()["history"] == [[0, asdict(RECIPE)], [1, asdict(changed)]]
+    with pytest.raises(ValueError, match="other sizes"):
+        Training(training_set, RECIPE, {**TINY, "num_layers": 1}, TINY_TEXT, "cpu").go_on(before.content())
+
+
+def test_looped_songs_repeat_their_bars(training_set: TrainingSet) -> None:
+    frames = training_set.latents.shape[-1]
+    looping = replace(training_set, loop_frames=[12] * len(training_set.text_ids))
+    batch = draw_batch(looping, replace(RECIPE, looped=1.0), 4)
+    length = batch.data.shape[-1]
+    assert frames < length <= frames * 323 / 128
+    assert len(batch.data) == len(batch.text_ids) == len(batch.sigmas) == 4 * frames // length
+    assert torch.equal(batch.data[..., 12:], batch.data[..., :-12])
+    assert batch.data[0].std(dim=-1).min() > 0
+    assert draw_batch(looping, RECIPE, 4).data.shape[-1] == frames
+
+
+@pytest.mark.parametrize(
+    ("bpm", "beats_per_bar", "expected"),
+    [(129.19921875, 4, 120), (107.666015625, 3, 126), (92.28515625, 4, 112), (100.0, 4, 128), (123.046875, 3, 126)],
+)
+def test_a_loop_is_whole_bars_of_whole_frames(bpm: float, beats_per_bar: int, expected: int) -> None:
+    assert loop_frames(bpm, beats_per_bar, 128) == expected
