@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stand_in import stand_in
+from stand_in_clips import stand_in
 
 from training import codec, latents, vocoder
 

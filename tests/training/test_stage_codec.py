@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from stand_in import stand_in
+from stand_in_clips import stand_in
 
 from acestep_batch.engine.v1.autoencoder import MusicDecoder
 from acestep_batch.engine.v1.column_codec import columns_of, pixels_of, with_neighbours

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_generate import song, trained  # noqa: F401 - a fixture
+from test_stage_generate import song, trained  # noqa: F401 - a fixture
 
 from acestep_batch.engine import embedded as embedded_module
 from acestep_batch.engine import embedded_identity, embedded_sizes
