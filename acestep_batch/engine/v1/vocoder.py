@@ -79,7 +79,7 @@ def _weight_normed(layer: nn.Conv1d | nn.ConvTranspose1d) -> nn.Module:
     """Replace the weight by the published pair: ``weight_g`` (length per first index) and ``weight_v`` (direction)."""
     direction = layer.weight.detach()
     del layer.weight
-    layer.register_parameter("weight_g", nn.Parameter(_lengths(direction)))
+    layer.register_parameter("weight_g", nn.Parameter(direction.new_ones(len(direction), 1, 1)))  # until it is loaded
     layer.register_parameter("weight_v", nn.Parameter(direction))
     return layer
 
