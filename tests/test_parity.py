@@ -50,6 +50,7 @@ def add_to_first_value(file: Path, tensor: str, amount: float) -> None:
     save_file(tensors, file)
 
 
+@pytest.mark.slow
 def test_the_command_passes_on_the_recordings_here() -> None:
     command = [sys.executable, "-m", "tests.parity", str(GOLDEN)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

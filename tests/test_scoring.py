@@ -73,6 +73,7 @@ def heard(folder: Path) -> list[float]:
     return [round(float(np.abs(soundfile.read(file)[0]).max()), 3) for file in sorted(folder.glob("audio/*.wav"))]
 
 
+@pytest.mark.slow
 def test_the_documented_example_scores_a_run_in_a_process_of_its_own(tmp_path: Path) -> None:
     install(tmp_path / "site")
     (tmp_path / "songs.json").write_text('[{"id": "a", "prompt": "a"}]')

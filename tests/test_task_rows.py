@@ -173,6 +173,7 @@ def test_a_chain_of_tasks_runs_from_one_manifest_and_is_verified(folder, capsys)
     assert "6 songs are done, 0 to make" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tasks", *sorted(f"tasks/{path.stem}" for path in MANIFESTS.glob("tasks/*.yaml"))])
 def test_the_examples_run_from_one_command(folder, name):  # noqa: F811
     where = (

@@ -40,6 +40,7 @@ def render(*rows: dict[str, Any], words: tuple[str, ...] = (), name: str = "song
     return records(Path("outputs", name, "v0001"))
 
 
+@pytest.mark.slow
 def test_rows_with_and_without_a_lora_do_not_touch_each_other(
     folder: Path,  # noqa: F811
     loras: Path,

@@ -27,6 +27,7 @@ def requests() -> dict[str, dict[str, Any]]:
     return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in REQUESTS.glob("*.json")}
 
 
+@pytest.mark.slow
 def test_a_folder_of_requests_renders_as_it_says(folder: Path) -> None:  # noqa: F811
     assert main((*WORDS, f"manifest.path={REQUESTS}", "output.name=asked")) == 0
     found, asked = records(Path("outputs/asked/v0001")), requests()

@@ -74,6 +74,7 @@ CHAIN: tuple[dict[str, Any], ...] = (
 )
 
 
+@pytest.mark.slow
 def test_a_chain_of_all_tasks_runs_from_one_manifest_is_verified_and_resumed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -128,6 +128,7 @@ def test_a_stay_in_float32_leaves_bfloat16_weights_and_songs_as_they_were(
     assert np.isfinite(exact.audio).all()
 
 
+@pytest.mark.slow
 def test_small_windows_sound_the_same_and_overlapping_ones_differ_near_their_seams(engine: V1Engine) -> None:
     noise = torch.randn(8, 16, 600, generator=torch.Generator().manual_seed(1)).numpy()
     song = DenoisedSong(noise, model_calls=1)

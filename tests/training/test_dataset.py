@@ -55,6 +55,7 @@ def test_a_clip_is_what_its_seed_composes(whole: Path) -> None:
         assert (clip.prompt, clip.lyrics, clip.tags) == (composition.prompt, composition.lyrics, composition.tags)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_equal(whole: Path, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from training.dataset import render_dataset;"

@@ -50,6 +50,7 @@ def heard(folder: Path) -> HeardClips:
     return hear(folder)
 
 
+@pytest.mark.slow
 def test_probes_learn_from_few_clips_what_is_in_others(heard: HeardClips) -> None:
     taught = np.arange(CLIPS) < 14
     leads = [clip.lead for clip in heard.clips]

@@ -54,6 +54,7 @@ def test_the_components_come_back_before_anything_is_learnt(dataset: Path) -> No
     assert (kept[..., 128:] == 0).all()
 
 
+@pytest.mark.slow
 def test_the_codec_does_with_pixels_what_was_learnt_of_components(dataset: Path, checkpoints: Path) -> None:
     clips = read_clips(dataset)
     fit, components = learn(clips, checkpoints / FIT_FILE, 0, 1, 1.0, "cpu")  # at its end: no step is made
@@ -90,6 +91,7 @@ def test_the_product_decodes_what_the_recipe_encodes(dataset: Path, checkpoints:
     torch.testing.assert_close(decoder.decode_mel(latents), decode(codec, latents), rtol=0, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_stopped_goes_on_where_it_was(dataset: Path, tmp_path: Path) -> None:
     clips = read_clips(dataset)
     whole, _ = learn(clips, tmp_path / "whole.pt", 0, 2, 1.0, "cpu")
