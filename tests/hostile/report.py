@@ -12,7 +12,7 @@ from .fuzz import kind_of
 from .server import PATIENCE_S, Child
 
 HANGING_S = 6.0
-"""How long a control may take, one of which never ends."""
+"""How long the control that never ends may take."""
 
 
 @dataclass(frozen=True, slots=True)
