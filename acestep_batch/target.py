@@ -128,8 +128,9 @@ def target_of(run: Run, machine: Machine, build: TorchBuild | None) -> Target:
         at_once = found.songs_at_once or at_once
         if not _is_set(run, "hw.max_duration_s"):
             longest_s = min(longest_s, found.longest_s)
-        if needs_planner(run):
+        if needs_planner(run):  # told once, and not again of every row
             problems.extend(planner_problems)
+            planner_problems = []
     elif not model.is_embedded:
         checkpoint, vocab, missing = _published(run)
         problems.extend(missing)

@@ -346,3 +346,14 @@ def test_revisions_are_recorded_with_their_commits_and_the_hashes_of_their_files
     moved = in_cache(hub, "ACE-Step/Ace-Step1.5", "v2", "c" * 40)
     write_official(moved)
     assert main(["verify", str(folder)]) == 0  # by the commit, not by where the branch is now
+
+
+def test_a_planner_that_is_missing_is_told_once_and_not_of_every_row(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.chdir(tmp_path)
+    Path("songs.json").write_text(json.dumps([{"prompt": "a"}, {"prompt": "b"}]), encoding="utf-8")
+    words = ["model=v15", "hw=cpu", "lm=1.7b", "manifest.path=songs.json", "dry_run=true", "lint=off"]
+    assert main(words) == 2
+    assert capsys.readouterr().err.count("there is no planner 1.7b") == 1
