@@ -1,4 +1,4 @@
-"""The dataset on the disk: a line of ``clips.jsonl`` for each clip, log-mel and audio in shards of 64."""
+"""A dataset as the models learn from it: lines, and shards read as they are needed; its files are ``shards``'."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-CLIPS_A_SHARD = 64
-MEL_COLUMNS = 1024
-"""Of a clip: 11.9 s."""
+from acestep_batch.outputs.atomic import make_folder, write_text
+from training.shards import SHARD_CLIPS, audio_path, mel_path, read_manifest, write_shard
+
 HOP_LENGTH = 512
 
 
@@ -22,23 +22,25 @@ class Clips:
     folder: Path
     lines: list[dict[str, Any]]
     """One for each clip, in order."""
+    shard_clips: int
+    """Clips of a shard; the last one may hold fewer."""
 
     def __len__(self) -> int:
         return len(self.lines)
 
     @property
     def shards(self) -> int:
-        return -(-len(self.lines) // CLIPS_A_SHARD)
+        return -(-len(self.lines) // self.shard_clips)
 
     def mel(self, shard: int) -> np.ndarray:
-        """Log-mel ``[64, 2, 128, 1024]`` float16; the last shard may hold fewer clips."""
-        mel: np.ndarray = np.load(self.folder / f"mel_{shard:04d}.npy", mmap_mode="r")
-        return mel[: len(self.lines) - shard * CLIPS_A_SHARD]
+        """Log-mel ``[N, 2, 128, 1024]`` float16."""
+        mel: np.ndarray = np.load(mel_path(self.folder, shard), mmap_mode="r")
+        return mel[: len(self.lines) - shard * self.shard_clips]
 
     def audio(self, shard: int) -> np.ndarray:
-        """Samples ``[64, 2, 524288]`` int16 at 44.1 kHz; as above."""
-        audio: np.ndarray = np.load(self.folder / f"audio_{shard:04d}.npy", mmap_mode="r")
-        return audio[: len(self.lines) - shard * CLIPS_A_SHARD]
+        """Samples ``[N, 2, 524288]`` int16 at 44.1 kHz."""
+        audio: np.ndarray = np.load(audio_path(self.folder, shard), mmap_mode="r")
+        return audio[: len(self.lines) - shard * self.shard_clips]
 
 
 def read_clips(folder: Path) -> Clips:
@@ -47,24 +49,24 @@ def read_clips(folder: Path) -> Clips:
         lines = [json.loads(line) for line in stream if line.strip()]
     if not lines:
         raise ValueError(f"{folder}: clips.jsonl has no line; render a dataset first")
-    clips = Clips(folder, lines)
+    manifest = read_manifest(folder)
+    clips = Clips(folder, lines, manifest.shard_clips if manifest else SHARD_CLIPS)
     for shard in range(clips.shards):
-        for name in (f"mel_{shard:04d}.npy", f"audio_{shard:04d}.npy"):
-            if not (folder / name).is_file():
-                raise FileNotFoundError(f"{folder / name} is missing; render the dataset to its end")
+        for file in (mel_path(folder, shard), audio_path(folder, shard)):
+            if not file.is_file():
+                raise FileNotFoundError(f"{file} is missing; render the dataset to its end")
     return clips
 
 
 def write_clips(folder: Path, lines: list[dict[str, Any]], mel: np.ndarray, audio: np.ndarray) -> None:
     """A dataset of the clips given: log-mel ``[N, 2, 128, T]`` and samples ``[N, 2, T * 512]`` in (-1, 1)."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     samples = np.rint(np.clip(audio, -1, 1) * 32767).astype(np.int16)
-    for shard, first in enumerate(range(0, len(lines), CLIPS_A_SHARD)):
-        here = slice(first, first + CLIPS_A_SHARD)
-        np.save(folder / f"mel_{shard:04d}.npy", mel[here].astype(np.float16))
-        np.save(folder / f"audio_{shard:04d}.npy", samples[here])
+    for shard, first in enumerate(range(0, len(lines), SHARD_CLIPS)):
+        here = slice(first, first + SHARD_CLIPS)
+        write_shard(folder, shard, mel[here].astype(np.float16), samples[here])
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    (folder / "clips.jsonl").write_text(text, encoding="utf-8")
+    write_text(folder / "clips.jsonl", text, replace=True)
 
 
 def is_held_out(clip: int) -> bool:

@@ -29,7 +29,7 @@ from acestep_batch.engine.v1.column_codec import (
     columns_of,
     with_neighbours,
 )
-from training.clips import CLIPS_A_SHARD, Clips, is_held_out, read_clips
+from training.clips import Clips, is_held_out, read_clips
 from training.progress import CHECKPOINTS, Chunk, default_device, load, save
 
 CODEC_FILE, FIT_FILE = "codec.pt", "codec_fit.pt"
@@ -201,7 +201,7 @@ def load_codec(checkpoints: Path) -> tuple[ColumnCodec, Tensor]:
 
 def _chosen(clips: Clips, shard: int, held_out: bool) -> Tensor:
     mel = clips.mel(shard)
-    chosen = [i for i in range(len(mel)) if is_held_out(shard * CLIPS_A_SHARD + i) == held_out]
+    chosen = [i for i in range(len(mel)) if is_held_out(shard * clips.shard_clips + i) == held_out]
     return torch.from_numpy(mel[chosen].astype(np.float32))
 
 

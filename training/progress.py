@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from acestep_batch.outputs.atomic import atomic_path
 
 CHECKPOINTS = Path(__file__).with_name("checkpoints")
 """Ignored by git; every stage reads the earlier ones' files here."""
@@ -60,12 +61,8 @@ class Chunk:
 def save(file: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint under a temporary name and put it into its place."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".part")
-    with fresh.open("wb") as stream:
-        torch.save(dict(content), stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(file)
+    with atomic_path(file, replace=True) as fresh:
+        torch.save(dict(content), fresh)
 
 
 def load(file: Path, device: str = "cpu") -> dict[str, Any]:

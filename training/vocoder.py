@@ -23,7 +23,7 @@ from acestep_batch.engine.v1.magnitude_vocoder import (
     MagnitudeVocoder,
     MagnitudeVocoderConfig,
 )
-from training.clips import CLIPS_A_SHARD, HOP_LENGTH, Clips, is_held_out, read_clips
+from training.clips import HOP_LENGTH, Clips, is_held_out, read_clips
 from training.codec import decode, encode, load_codec
 from training.progress import CHECKPOINTS, Chunk, default_device, load, save
 
@@ -41,7 +41,7 @@ def batch_of(clips: Clips, codec: ColumnCodec, seed: int, step: int) -> tuple[Te
     draw = np.random.default_rng([seed, step])
     shard = int(draw.integers(clips.shards))
     mel, audio = clips.mel(shard), clips.audio(shard)
-    trained = [i for i in range(len(mel)) if not is_held_out(shard * CLIPS_A_SHARD + i)]
+    trained = [i for i in range(len(mel)) if not is_held_out(shard * clips.shard_clips + i)]
     mels, cuts = [], []
     for number in range(BATCH):
         clip, channel = int(draw.choice(trained)), int(draw.integers(2))
@@ -133,7 +133,9 @@ def held_out_errors(vocoder: MagnitudeVocoder, codec: ColumnCodec, clips: Clips,
     held_out = [clip for clip in range(len(clips)) if is_held_out(clip)][:most]
     errors: list[list[float]] = [[], []]
     for clip in held_out:
-        mel = torch.from_numpy(np.array(clips.mel(clip // CLIPS_A_SHARD)[clip % CLIPS_A_SHARD], dtype=np.float32))
+        mel = torch.from_numpy(
+            np.array(clips.mel(clip // clips.shard_clips)[clip % clips.shard_clips], dtype=np.float32)
+        )
         for found, given in zip(errors, (mel, decode(codec, encode(codec, mel[None]))[0]), strict=True):
             again = transform(vocoder(given))
             found.append(float((again - mel).square().mean()))
