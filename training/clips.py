@@ -1,16 +1,16 @@
-"""A dataset as the models learn from it: lines, and shards read as they are needed; its files are ``shards``'."""
+"""A dataset as the models learn from it: its listing, and shards read as they are needed; its files are ``shards``'."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from acestep_batch.outputs.atomic import make_folder, write_text
-from training.shards import SHARD_CLIPS, audio_path, mel_path, read_manifest, write_shard
+from training import shards
+from training.shards import SHARD_CLIPS, Clip, audio_path, mel_path, read_manifest, write_shard
 
 HOP_LENGTH = 512
 
@@ -20,37 +20,39 @@ class Clips:
     """A rendered dataset; shards are read as they are needed."""
 
     folder: Path
-    lines: list[dict[str, Any]]
-    """One for each clip, in order."""
+    listed: list[Clip]
+    """In order."""
+    grid: str
+    """Of tempi, see ``training.tempo``."""
     shard_clips: int
     """Clips of a shard; the last one may hold fewer."""
 
     def __len__(self) -> int:
-        return len(self.lines)
+        return len(self.listed)
 
     @property
     def shards(self) -> int:
-        return -(-len(self.lines) // self.shard_clips)
+        return -(-len(self.listed) // self.shard_clips)
 
     def mel(self, shard: int) -> np.ndarray:
         """Log-mel ``[N, 2, 128, 1024]`` float16."""
         mel: np.ndarray = np.load(mel_path(self.folder, shard), mmap_mode="r")
-        return mel[: len(self.lines) - shard * self.shard_clips]
+        return mel[: len(self.listed) - shard * self.shard_clips]
 
     def audio(self, shard: int) -> np.ndarray:
         """Samples ``[N, 2, 524288]`` int16 at 44.1 kHz."""
         audio: np.ndarray = np.load(audio_path(self.folder, shard), mmap_mode="r")
-        return audio[: len(self.lines) - shard * self.shard_clips]
+        return audio[: len(self.listed) - shard * self.shard_clips]
 
 
 def read_clips(folder: Path) -> Clips:
-    """The dataset in ``folder``. Raises FileNotFoundError or ValueError where it is not one."""
-    with (folder / "clips.jsonl").open(encoding="utf-8") as stream:
-        lines = [json.loads(line) for line in stream if line.strip()]
-    if not lines:
+    """The dataset in ``folder``. Raises FileNotFoundError, ValueError or ``Refused`` where it is not one."""
+    listed = shards.read_clips(folder)
+    if not listed:
         raise ValueError(f"{folder}: clips.jsonl has no line; render a dataset first")
     manifest = read_manifest(folder)
-    clips = Clips(folder, lines, manifest.shard_clips if manifest else SHARD_CLIPS)
+    grid, size = (manifest.grid, manifest.shard_clips) if manifest else ("few", SHARD_CLIPS)
+    clips = Clips(folder, listed, grid, size)
     for shard in range(clips.shards):
         for file in (mel_path(folder, shard), audio_path(folder, shard)):
             if not file.is_file():
@@ -58,14 +60,14 @@ def read_clips(folder: Path) -> Clips:
     return clips
 
 
-def write_clips(folder: Path, lines: list[dict[str, Any]], mel: np.ndarray, audio: np.ndarray) -> None:
+def write_clips(folder: Path, listed: list[Clip], mel: np.ndarray, audio: np.ndarray) -> None:
     """A dataset of the clips given: log-mel ``[N, 2, 128, T]`` and samples ``[N, 2, T * 512]`` in (-1, 1)."""
     make_folder(folder)
     samples = np.rint(np.clip(audio, -1, 1) * 32767).astype(np.int16)
-    for shard, first in enumerate(range(0, len(lines), SHARD_CLIPS)):
+    for shard, first in enumerate(range(0, len(listed), SHARD_CLIPS)):
         here = slice(first, first + SHARD_CLIPS)
         write_shard(folder, shard, mel[here].astype(np.float16), samples[here])
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    text = "".join(json.dumps(asdict(clip), ensure_ascii=False) + "\n" for clip in listed)
     write_text(folder / "clips.jsonl", text, replace=True)
 
 

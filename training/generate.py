@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from acestep_batch.schema import SONG
 from training.clips import read_clips, write_clips
 from training.layout import write_layout
 from training.progress import CHECKPOINTS, default_device
+from training.shards import Clip
 
 LAYOUT = "layout"
 FRAMES = 128
@@ -44,9 +46,9 @@ def settings_of(preset: str, overrides: list[str]) -> dict[str, Any]:
     return settings | values
 
 
-def render(engine: V1Engine, settings: dict[str, Any], line: dict[str, Any], seed: int) -> np.ndarray:
+def render(engine: V1Engine, settings: dict[str, Any], clip: Clip, seed: int) -> np.ndarray:
     """The samples ``[2, 524288]`` of one prompt."""
-    asked = {"prompt": line["prompt"], "lyrics": line["lyrics"], "seed": seed, "audio_duration": DURATION_S}
+    asked = {"prompt": clip.prompt, "lyrics": clip.lyrics, "seed": seed, "audio_duration": DURATION_S}
     (song,) = engine.render([SongRequest(**settings | asked)], NATIVE_SAMPLE_RATE)
     return song.audio
 
@@ -66,9 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
     parser.add_argument("--device", default=default_device())
     given = parser.parse_args(arguments)
-    lines = read_clips(given.held_out).lines[: given.count]
-    asked = [(line, given.seed + number) for number, line in enumerate(lines)]
-    asked += [(line, seed + other) for other in (0, len(lines)) for line, seed in asked[: given.thrice]]
+    clips = read_clips(given.held_out).listed[: given.count]
+    asked = [(clip, given.seed + number) for number, clip in enumerate(clips)]
+    asked += [(clip, seed + other) for other in (0, len(clips)) for clip, seed in asked[: given.thrice]]
     folder = given.weights
     if folder is None:
         folder = given.checkpoints / LAYOUT
@@ -78,11 +80,11 @@ def main(arguments: list[str] | None = None) -> None:
     transform = VocoderConfig().mel_transform()
     songs, mels, made = [], [], []
     begun = time.monotonic()
-    for number, (line, seed) in enumerate(asked):
-        audio = render(engine, settings, line, seed)
+    for number, (clip, seed) in enumerate(asked):
+        audio = render(engine, settings, clip, seed)
         songs.append(audio)
         mels.append(transform(torch.from_numpy(audio)).numpy())
-        made.append({**line, "clip": number, "seed": seed})
+        made.append(replace(clip, clip=number, seed=seed))
         each = (time.monotonic() - begun) / (number + 1)
         print(f"song {number + 1} of {len(asked)}, to go {each * (len(asked) - number - 1):.0f} s", flush=True)
     write_clips(given.into, made, np.stack(mels), np.stack(songs))

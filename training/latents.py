@@ -19,10 +19,15 @@ from acestep_batch.engine.embedded_text import embedded_lyric_ids
 from acestep_batch.engine.v1.limits import NATIVE_SAMPLE_RATE, SAMPLES_PER_FRAME
 from training.clips import Clips, is_held_out, read_clips
 from training.codec import encode, load_codec
+from training.draws import Draws
 from training.progress import CHECKPOINTS, load, save
+from training.prompts import prompt
+from training.shards import Clip
 from training.tokens import build_tokenizer
 
 LATENTS_FILE, TOKENIZER_FILE = "latents.pt", "text_tokenizer.json"
+PROMPTS = 8
+"""Of each clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,8 @@ class TrainingSet:
 
     latents: Tensor
     """float16 ``[N, 8, 16, F]``."""
-    text_ids: list[list[int]]
+    text_ids: list[list[list[int]]]
+    """Of each clip's prompts; the first is the one that the dataset lists."""
     lyric_ids: list[list[int]]
     """Empty for a clip without lyrics."""
     loop_frames: list[int]
@@ -57,15 +63,22 @@ def prepare(clips: Clips, checkpoints: Path) -> TrainingSet:
     for shard in range(clips.shards):
         mel = torch.from_numpy(np.array(clips.mel(shard), dtype=np.float32))
         latents.append(encode(codec, mel).half())
-    tokenizer = build_tokenizer(line["prompt"] for clip, line in enumerate(clips.lines) if not is_held_out(clip))
+    prompts = [prompts_of(clip, clips.grid) for clip in clips.listed]
+    tokenizer = build_tokenizer(each for clip, own in enumerate(prompts) if not is_held_out(clip) for each in own)
     return TrainingSet(
         latents=torch.cat(latents),
-        text_ids=[encoding.ids for encoding in tokenizer.encode_batch([line["prompt"] for line in clips.lines])],
-        lyric_ids=[embedded_lyric_ids(line["lyrics"]) if line["lyrics"] else [] for line in clips.lines],
-        loop_frames=[loop_frames(line["bpm"], line["beats_per_bar"], latents[0].shape[-1]) for line in clips.lines],
+        text_ids=[[encoding.ids for encoding in tokenizer.encode_batch(own)] for own in prompts],
+        lyric_ids=[embedded_lyric_ids(clip.lyrics) if clip.lyrics else [] for clip in clips.listed],
+        loop_frames=[loop_frames(clip.bpm, clip.beats_per_bar, latents[0].shape[-1]) for clip in clips.listed],
         variances=variances,
         tokenizer=tokenizer.to_str(),
     )
+
+
+def prompts_of(clip: Clip, grid: str) -> list[str]:
+    """The clip's own prompt, and others that say the same in other words, or less of it."""
+    others = (prompt(clip.tags, Draws(clip.seed, f"prompt {number}"), grid) for number in range(1, PROMPTS))
+    return [clip.prompt, *others]
 
 
 def loop_frames(bpm: float, beats_per_bar: int, frames: int) -> int:

@@ -88,7 +88,8 @@ def draw_batch(training_set: TrainingSet, recipe: Recipe, step: int) -> Batch:
         clips = clips[: max(recipe.batch * training_set.latents.shape[-1] // frames, 1)]
     text_ids, lyric_ids = [], []
     for clip in clips:
-        ids = training_set.text_ids[clip]
+        prompts = training_set.text_ids[clip]
+        ids = prompts[int(draw.integers(len(prompts)))]
         unread = draw.random(len(ids)) < WITHOUT_WORD
         read = zip(ids, unread, strict=True)
         text_ids.append([UNKNOWN_ID if hidden and each >= FIRST_WORD_ID else each for each, hidden in read])
@@ -131,7 +132,7 @@ def held_out_batch(training_set: TrainingSet) -> Batch:
         data=data,
         noise=torch.randn(data.shape, generator=generator),
         sigmas=(torch.arange(len(clips)) + 0.5) / len(clips),
-        text_ids=[training_set.text_ids[clip] for clip in clips],
+        text_ids=[training_set.text_ids[clip][0] for clip in clips],
         lyric_ids=[training_set.lyric_ids[clip][:MOST_LYRIC_TOKENS] for clip in clips],
         without_text=[False] * len(clips),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from acestep_batch.engine.v1.vocoder import VocoderConfig
 from training.clips import write_clips
+from training.shards import Clip
 
 COLUMNS = 128
 """Of a clip, an eighth of what a real one has."""
@@ -20,15 +20,29 @@ def stand_in(folder: Path, clips: int = 21, columns: int = COLUMNS) -> Path:
     draw = np.random.default_rng(0)
     seconds = np.arange(columns * 512) / 44100
     audio = np.empty((clips, 2, len(seconds)), np.float32)
-    lines: list[dict[str, Any]] = []
+    listed = []
     for clip in range(clips):
         bpm, pitch_hz = (90, 120)[clip % 2], 220 * 2 ** (int(draw.integers(12)) / 12)
         clicks = np.exp(-40 * (seconds % (60 / bpm))) * draw.standard_normal(len(seconds))
         tone = np.sin(2 * np.pi * pitch_hz * seconds)
         audio[clip] = 0.2 * tone + 0.2 * clicks + 0.002 * draw.standard_normal((2, len(seconds)))
         lyrics = "[verse]\nla la" if clip % 3 else ""
-        lines.append({"clip": clip, "seed": clip, "prompt": f"pop, piano, {bpm} bpm", "lyrics": lyrics})
-        lines[-1] |= {"bpm": bpm, "beats_per_bar": 4}
+        listed.append(
+            Clip(
+                clip=clip,
+                seed=clip,
+                prompt=f"pop, piano, {bpm} bpm",
+                lyrics=lyrics,
+                bpm=bpm,
+                key="C major",
+                lead="piano",
+                accompaniment="bass",
+                drums=True,
+                genre="pop",
+                mood="happy",
+                beats_per_bar=4,
+            )
+        )
     mel = VocoderConfig().mel_transform()(torch.from_numpy(audio).flatten(0, 1)).unflatten(0, (clips, 2))
-    write_clips(folder, lines, mel.numpy(), audio)
+    write_clips(folder, listed, mel.numpy(), audio)
     return folder

@@ -103,9 +103,9 @@ def test_songs_of_held_out_prompts_are_a_dataset(
     words = [str(dataset), "--into", str(tmp_path), "--count", "2", "--thrice", "1", "--set", *QUICK, "--device", "cpu"]
     generate.main([*words, "--checkpoints", str(trained)])
     made = read_clips(tmp_path)
-    prompts = [line["prompt"] for line in read_clips(dataset).lines[:2]]
-    assert [line["seed"] for line in made.lines] == [1, 2, 1, 3]
-    assert [line["prompt"] for line in made.lines] == [*prompts, prompts[0], prompts[0]]
+    prompts = [clip.prompt for clip in read_clips(dataset).listed[:2]]
+    assert [clip.seed for clip in made.listed] == [1, 2, 1, 3]
+    assert [clip.prompt for clip in made.listed] == [*prompts, prompts[0], prompts[0]]
     assert made.mel(0).shape == (4, 2, 128, 80)
     audio = made.audio(0)
     assert audio.shape == (4, 2, 80 * 512)
