@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from acestep_batch.engine.v1 import column_codec, magnitude_vocoder
@@ -52,7 +52,7 @@ def _part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _write(folder: Path, file: str, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.half().contiguous() for name, value in weights.items()}, folder / file)
+    (folder / file).write_bytes(save({name: value.half().contiguous() for name, value in weights.items()}))
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 

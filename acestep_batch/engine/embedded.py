@@ -15,9 +15,10 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import UMT5Config, UMT5EncoderModel
 
+from acestep_batch.engine import embedded_identity
 from acestep_batch.engine.base import Decoding, DenoisedSong, RenderedSong, SongRequest, StepCallback
 from acestep_batch.engine.drawn_weights import drawn_weights, identity
-from acestep_batch.engine.embedded_identity import LABEL, TRAINED, TRAINED_LABEL, embedded_files, is_trained
+from acestep_batch.engine.embedded_identity import LABEL, TRAINED_LABEL, embedded_files, is_trained
 from acestep_batch.engine.embedded_sizes import (
     AUTOENCODER_CONFIG,
     TEXT_ENCODER_CONFIG,
@@ -66,7 +67,7 @@ def load_embedded_engine(device: str, dtype: torch.dtype, compile_transformer: b
     if not is_trained():
         return load_drawn_engine(device, dtype, compile_transformer)
     files = [dict(each) for each in embedded_files()]
-    return load_trained_engine(TRAINED, device, dtype, compile_transformer, files)
+    return load_trained_engine(embedded_identity.TRAINED, device, dtype, compile_transformer, files)
 
 
 def load_trained_engine(

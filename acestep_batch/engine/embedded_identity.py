@@ -15,6 +15,8 @@ TRAINED = Path(__file__).with_name("embedded_assets") / "trained"
 """Folder of the trained weights; it need not be there."""
 FACTS_FILE = "files.json"
 """In it: size and sha256 of each of its files, by their names relative to it."""
+WORDS_FILE = "words.json"
+"""In it: the words of prompts that it was trained on."""
 LABEL, TRAINED_LABEL = "embedded, untrained", "embedded demo model"
 
 EMBEDDED_WEIGHTS = FileFacts(

@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from acestep_batch.engine.embedded_identity import TRAINED, is_trained
+from acestep_batch.engine import embedded_identity
 from acestep_batch.engine.embedded_text import END_ID, LYRIC_VOCAB_SIZE, PAD_ID, text_tokenizer_path
 from acestep_batch.engine.v1.sizes import ModelSizes
 
@@ -68,9 +68,9 @@ def embedded_sizes() -> ModelSizes:
 
     Trained weights have a codec and a vocoder of their own classes, which are smaller than those named here.
     """
-    if is_trained():
+    if embedded_identity.is_trained():
         transformer, text = (
-            json.loads((TRAINED / name / "config.json").read_text(encoding="utf-8"))
+            json.loads((embedded_identity.TRAINED / name / "config.json").read_text(encoding="utf-8"))
             for name in ("ace_step_transformer", "umt5-base")
         )
         return ModelSizes.from_configs(transformer, text, AUTOENCODER_CONFIG, VOCODER_CONFIG)

@@ -16,9 +16,13 @@ from training.evaluate.__main__ import main
 from training.evaluate.clips import KEYS, HeardClips, hear
 from training.evaluate.codec import main as codec_main
 from training.evaluate.codec import mel_error
-from training.evaluate.gates import key_rank, scores, shares, tempo_fits
-from training.evaluate.probes import train
+from training.evaluate.gates import PROBED, asked_and_shuffled, key_rank, scores, shares, teach, tempo_fits, tonic_rank
+from training.evaluate.probes import load, save, train
 from training.evaluate.seeds import compare
+from training.evaluate.table import read_scores
+from training.evaluate.teach import PROBES
+from training.evaluate.teach import main as teach_main
+from training.recipe import recipe
 from training.shards import VERSION, Manifest, write_listing, write_shard
 from training.synth import render
 
@@ -65,6 +69,34 @@ def test_a_probe_is_the_same_from_many_rows_and_from_few(heard: HeardClips) -> N
     np.testing.assert_allclose(wide.weights[:10], narrow.weights[:10], atol=1e-9)
 
 
+def test_probes_from_a_file_say_the_same(heard: HeardClips, tmp_path: Path) -> None:
+    taught = teach(heard.clips, heard.features)
+    save(taught, "of this test", tmp_path / "probes.npz")
+    kept, of = load(tmp_path / "probes.npz")
+    assert of == "of this test"
+    assert kept.keys() == taught.keys() == set(PROBED)
+    for name in PROBED:
+        assert kept[name].says(heard.features) == taught[name].says(heard.features)
+
+
+def test_the_kept_probes_are_of_the_clips_that_this_code_renders(heard: HeardClips) -> None:
+    probes, of = load(PROBES)
+    assert of == recipe(), "render the training set again, then python -m training.evaluate.teach"
+    for name in ("lead", "drums"):
+        score, shuffled, clips = asked_and_shuffled(name, heard, probes)
+        assert (score >= 0.9, clips) == (True, CLIPS)
+        assert shuffled < 0.6
+
+
+def test_probes_are_taught_by_clips_of_this_code_alone(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "probes.npz"
+    assert teach_main(["--clips", str(folder), "--into", str(file)]) == 2
+    assert "is not of this recipe" in capsys.readouterr().err
+    assert not file.exists()
+
+
 def test_the_tempo_and_the_key_of_real_clips_are_heard(heard: HeardClips) -> None:
     fits = [tempo_fits(each.bpm, clip.bpm) for clip, each in zip(heard.clips, heard.heard, strict=True)]
     assert sum(fits) >= 0.9 * CLIPS
@@ -74,7 +106,10 @@ def test_the_tempo_and_the_key_of_real_clips_are_heard(heard: HeardClips) -> Non
 
 def test_scores_beat_those_of_other_prompts(heard: HeardClips) -> None:
     found = {score.name: score for score in scores(heard, heard)}
-    assert set(found) == {"lead", "accompaniment", "drums", "genre", "bpm", "key"}
+    assert set(found) == {"lead", "accompaniment", "drums", "genre", "bpm", "key", "key and mode"}
+    assert (found["genre"].gate, found["key and mode"].gate) == (None, None)
+    assert found["key and mode"].score <= found["key"].score
+    assert found["key and mode"].shuffled < found["key"].shuffled
     for name in ("lead", "drums", "bpm", "key"):
         assert found[name].passed
         assert found[name].score > found[name].shuffled + 0.2
@@ -112,7 +147,27 @@ def test_tempi_fit_within_6_percent_and_in_octaves() -> None:
 
 def test_silence_has_no_key() -> None:
     assert key_rank(np.zeros(24), "C major") == 23
+    assert tonic_rank(np.zeros(24), "C major") == 11
     assert key_rank(np.arange(24.0), KEYS[-1]) == 0
+
+
+def test_a_tonic_counts_in_the_mode_that_fits_best() -> None:
+    fits = np.zeros(24)
+    fits[[KEYS.index(key) for key in ("C minor", "G major", "G minor", "A minor")]] = (0.5, 0.9, 0.8, 0.7)
+    assert [tonic_rank(fits, key) for key in ("C major", "C minor", "G minor", "A major", "D major")] == [
+        2,
+        2,
+        0,
+        1,
+        11,
+    ]
+    assert [key_rank(fits, key) for key in ("C major", "C minor", "G minor")] == [23, 3, 1]
+
+
+def test_one_tonic_in_four_is_in_the_top_3_by_chance() -> None:
+    draws = np.random.default_rng(0)
+    ranks = np.array([[tonic_rank(draws.random(24), key), key_rank(draws.random(24), key)] for key in KEYS * 40])
+    np.testing.assert_allclose((ranks < 3).mean(axis=0), [3 / 12, 3 / 24], atol=0.04)
 
 
 def test_seeds_are_compared_within_a_prompt() -> None:
@@ -133,7 +188,13 @@ def test_the_error_of_a_codec() -> None:
 
 
 def test_the_command_prints_every_gate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--clips", str(folder), "--generated", str(folder)]) == 1  # no two seeds of a prompt
+    file = folder.parent / "scores.json"
+    words = ["--clips", str(folder), "--generated", str(folder), "--json", str(file)]
+    assert main(words) == 1  # no two seeds of a prompt
+    written = read_scores(file)
+    assert {"lead", "drums", "bpm", "key"} <= set(written.claimed)
+    assert not written.passed
+    assert written.seeds.passed is None
     printed = capsys.readouterr().out
     assert "tempo within 6 %      0.60" in printed
     assert "not measured" in printed

@@ -11,31 +11,42 @@ import pytest
 import torch
 from test_stage_generate import song, trained  # noqa: F401 - a fixture
 
-from acestep_batch.engine import embedded as embedded_module
+from acestep_batch.demo_words import demo_words
 from acestep_batch.engine import embedded_identity, embedded_sizes
 from acestep_batch.engine.embedded import load_drawn_engine, load_embedded_engine
 from acestep_batch.engine.load import model_facts, model_files
 from training import package
+from training.evaluate.gates import Score
+from training.evaluate.seeds import Seeds
+from training.evaluate.table import Scores, read_scores, write_scores
+from training.prompts import understood
 from training.sizes import TRANSFORMER_CONFIG
 
-SCORES = "lead 0.65 0.9 0.7 0.1 96 pass"
+SCORES = Scores(
+    (
+        Score("lead", 0.9, 0.71, 0.12, 96, 0.65),
+        Score("bpm", 1.0, 0.31, 0.18, 96, 0.6),
+        Score("genre", 0.75, 0.5, 0.13, 96, None),
+    ),
+    Seeds(1.25, 1.9, True),
+)
 
 
 @pytest.fixture
 def packaged(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: F811
     """The package as it is with trained weights."""
-    scores, folder = tmp_path / "scores.txt", tmp_path / "trained"
-    scores.write_text(SCORES, encoding="utf-8")
+    scores, folder = tmp_path / "scores.json", tmp_path / "trained"
+    write_scores(SCORES, scores)
     package.main(["--scores", str(scores), "--checkpoints", str(trained), "--into", str(folder)])
-    for module in (embedded_identity, embedded_sizes, embedded_module):
-        monkeypatch.setattr(module, "TRAINED", folder)
+    monkeypatch.setattr(embedded_identity, "TRAINED", folder)
     return folder
 
 
 def test_every_file_is_recorded_with_its_hash(packaged: Path) -> None:
     facts = json.loads((packaged / embedded_identity.FACTS_FILE).read_text(encoding="utf-8"))
     files = {file.relative_to(packaged).as_posix() for file in packaged.rglob("*") if file.is_file()}
-    assert {each["path"] for each in facts} == files - {package.CARD, embedded_identity.FACTS_FILE}
+    beside = {package.CARD, package.SCORES_FILE, embedded_identity.FACTS_FILE, embedded_identity.WORDS_FILE}
+    assert {each["path"] for each in facts} == files - beside
     for each in facts:
         content = (packaged / each["path"]).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (each["size"], each["sha256"])
@@ -43,9 +54,25 @@ def test_every_file_is_recorded_with_its_hash(packaged: Path) -> None:
 
 def test_the_card_says_what_was_measured(packaged: Path) -> None:
     text = (packaged / package.CARD).read_text(encoding="utf-8")
-    assert SCORES in text
-    assert "Apache-2.0" in text
-    assert "1 steps of flow matching" in text
+    assert "| lead, of 8 | 0.65 | 0.71 | 0.12 | 0.90 | 96 | passed |" in text
+    assert "| tempo within 6 % | 0.60 | 0.31 | 0.18 | 1.00 | 96 | not reached |" in text
+    assert "| genre, of 8 | none | 0.50 | 0.13 | 0.75 | 96 |  |" in text
+    assert "Claimed, because the gate was passed: lead, of 8. " in text
+    assert "another seed gives a song 1.25 nat" in text
+    for said in ("Apache-2.0", " 1 steps of flow matching", "seed 0", "not ACE-Step"):
+        assert said in text
+    assert read_scores(packaged / package.SCORES_FILE) == SCORES
+
+
+def test_every_packaged_phrase_is_understood(packaged: Path) -> None:
+    words = demo_words("embedded")
+    assert words is not None
+    said = {phrase for values in words.phrases.values() for each in values.values() for phrase in each}
+    keys = {f"{tonic} {mode}" for tonic in words.phrases["tonic"] for mode in words.phrases["mode"]}
+    parts = {phrase for aspect in ("tonic", "mode") for each in words.phrases[aspect].values() for phrase in each}
+    phrases = [*(said - parts), *keys, *(f"{bpm} bpm" for bpm in words.tempi_bpm)]
+    assert all(len(understood(phrase)) == 1 for phrase in phrases)
+    assert words.tempi_bpm == (72, 92, 108, 129, 161)
 
 
 def test_packaged_weights_are_the_embedded_model(packaged: Path) -> None:
@@ -63,8 +90,7 @@ def test_packaged_weights_are_the_embedded_model(packaged: Path) -> None:
 
 
 def test_without_them_it_is_the_drawn_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (embedded_identity, embedded_sizes, embedded_module):
-        monkeypatch.setattr(module, "TRAINED", tmp_path)
+    monkeypatch.setattr(embedded_identity, "TRAINED", tmp_path)
     engine = load_embedded_engine("cpu", torch.float32, compile_transformer=False)
     assert engine.label == embedded_identity.embedded_label() == "embedded, untrained"
     assert embedded_identity.embedded_files() == [embedded_identity.EMBEDDED_WEIGHTS]

@@ -1,13 +1,19 @@
-"""A linear probe: ridge regression to one class against the others, its strength chosen without the test clips."""
+"""A linear probe: ridge regression to one class against the others, its strength chosen without the test clips.
+
+Probes that were taught once are kept in a file of plain arrays, so that songs can be scored without a dataset.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acestep_batch.outputs.atomic import atomic_path
 from training.evaluate.features import Features
 
 STRENGTHS = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -16,6 +22,7 @@ _VALIDATION = 5
 """Every fifth clip chooses the strength."""
 _OFFSET = 100.0
 """So large that the penalty hardly holds the offset back."""
+_PARTS = ("mean", "scale", "weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,31 @@ def train(given: Features, labels: Sequence[str]) -> Probe:
     kept, wanted = [each for each, out in zip(labels, check, strict=True) if not out], np.array(labels)[check]
     best = max(STRENGTHS, key=lambda each: _hits(_fit(given[~check], kept, each), given[check], wanted))
     return _fit(given, labels, best)
+
+
+def save(probes: Mapping[str, Probe], recipe: str, file: Path) -> None:
+    """Replaces ``file``: an `.npz` of float32 arrays, and the hash of the code that the taught clips follow from."""
+    arrays: dict[str, NDArray[Any]] = {"recipe": np.array(recipe)}
+    for name, probe in probes.items():
+        arrays[f"{name}.classes"] = np.array(probe.classes)
+        for part in _PARTS:
+            arrays[f"{name}.{part}"] = getattr(probe, part).astype(np.float32)
+    with atomic_path(file, replace=True) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+
+def load(file: Path) -> tuple[dict[str, Probe], str]:
+    """Probes by the aspect that they tell, and the recipe of the clips that taught them."""
+    with np.load(file, allow_pickle=False) as arrays:
+        names = [name.removesuffix(".classes") for name in arrays if name.endswith(".classes")]
+        probes = {
+            name: Probe(
+                tuple(map(str, arrays[f"{name}.classes"])),
+                *(arrays[f"{name}.{part}"].astype(np.float64) for part in _PARTS),
+            )
+            for name in names
+        }
+        return probes, str(arrays["recipe"])
 
 
 def _hits(probe: Probe, given: Features, wanted: NDArray[np.str_]) -> int:
