@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from acestep_batch.compose import Settings
+from acestep_batch.demo_words import DemoWords, PromptWords
 from acestep_batch.lint import Advice, advise_settings
 from acestep_batch.lint_text import advise_lyrics, advise_prompt, genres_of
 from acestep_batch.schema_run import Hardware
@@ -18,8 +19,10 @@ _cached_lyrics = lru_cache(_REMEMBERED)(advise_lyrics)
 class RowAdvice:
     """Gives advice on rows; remembers what it said about equal texts."""
 
-    def __init__(self, count_tokens: Callable[[str], int] | None) -> None:
-        self._prompt = lru_cache(_REMEMBERED)(lambda prompt: advise_prompt(prompt, count_tokens))
+    def __init__(self, count_tokens: Callable[[str], int] | None, words: DemoWords | None = None) -> None:
+        """``words`` are those of a model that knows few."""
+        own = (lambda prompt: ()) if words is None else PromptWords(words).advise
+        self._prompt = lru_cache(_REMEMBERED)(lambda prompt: (*advise_prompt(prompt, count_tokens), *own(prompt)))
 
     def genres(self, prompt: str) -> frozenset[str]:
         """The words of a prompt that bear on the settings."""

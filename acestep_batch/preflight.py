@@ -9,6 +9,7 @@ from pathlib import Path
 
 from acestep_batch.advice import RowAdvice
 from acestep_batch.compose import ONE_SONG_ID, Run
+from acestep_batch.demo_words import demo_words
 from acestep_batch.hardware import Machine, TorchBuild
 from acestep_batch.manifest import COLUMNS, RowReader
 from acestep_batch.manifest_files import open_manifest
@@ -137,7 +138,7 @@ def preflight(
         state.audio_s = sum(each.song.longest_s for each in stored)
         return state
     state.own_files = frozenset(path for each in plan for path in each.files.paths())
-    checker = RowChecker(run, target, RowAdvice(token_counter(target.tokenizer)))
+    checker = RowChecker(run, target, RowAdvice(token_counter(target.tokenizer), demo_words(target.model)))
     reader = RowReader(path.parent if path is not None and not _is_folder(path) else path or Path())
     state.places = Places(reader.folder, Path(run.output.root))
     held = HeldRows()
