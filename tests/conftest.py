@@ -18,6 +18,7 @@ from sine_engine import SineEngine
 
 from acestep_batch.cells import typed_run
 from acestep_batch.cli import data_folder
+from acestep_batch.engine import embedded_identity
 from acestep_batch.execute import execute
 from acestep_batch.hardware import detect, profile_for, torch_build
 from acestep_batch.hydra_config import composer
@@ -43,6 +44,12 @@ def lyric_vocab(request: pytest.FixtureRequest) -> Path:
     if path is None:
         pytest.skip("needs the published lyric vocabulary: give --lyric-vocab=FILE")
     return path
+
+
+@pytest.fixture
+def drawn_weights(tmp_path, monkeypatch):
+    """The embedded model as it is without trained weights, in this process: for numbers that hold for drawn ones."""
+    monkeypatch.setattr(embedded_identity, "TRAINED", tmp_path / "no trained weights")
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def test_a_run_file_of_another_folder_and_environments_without_records_are_named
         (lambda line: line.update(micro_batch=7), "differ in micro_batch"),
         (lambda line: line.update(rungs=["overlapped decode"]), "differ in overlapped_decode, rungs"),
         (lambda line: line["audio"][0].update(pcm_sha256="0" * 64), "its samples are not those that were written"),
-        (lambda line: line["audio"][0].update(bytes=3), "has 38,"),
+        (lambda line: line["audio"][0].update(bytes=3), "bytes, not 3;"),
         (lambda line: line.update(audio=[]), "records.jsonl line 3: is not as it was written"),
         (lambda line: line.update(audio=[{}]), "records.jsonl line 3: is not as it was written"),
         (lambda line: line.update(audio=7), "records.jsonl line 3: is not as it was written"),

@@ -14,6 +14,7 @@ import soundfile
 import yaml
 
 from acestep_batch.cli import main
+from acestep_batch.engine.embedded_identity import embedded_label
 from acestep_batch.outputs.tags import read_record
 
 SHORT = ("model=embedded", "hw=cpu", "infer_step=4", "audio_duration=1", "lint=off", "report=false", "measure=false")
@@ -40,7 +41,7 @@ def test_the_demo_makes_four_songs_with_records_and_a_summary(cli):
     code, out, _ = cli(*SHORT, "report=true", "measure=true")
     assert code == 0
     folder = Path("outputs/demo/v0001")
-    assert "embedded, untrained" in out
+    assert f"model: {embedded_label()}" in out
     assert "4 songs made, 0 failed" in out
     assert {path.name for path in folder.iterdir()} == {
         "audio", "config.yaml", "overrides.yaml", "manifest.jsonl", "environment.json", "records.jsonl", "run.log",
@@ -49,7 +50,7 @@ def test_the_demo_makes_four_songs_with_records_and_a_summary(cli):
     }  # fmt: skip
     table = pd.read_parquet(folder / "summary.parquet")
     assert list(table["id"]) == ["meena", "rainy_night", "horizon", "la_noche"]
-    assert set(table["model"]) == {"embedded, untrained"}
+    assert set(table["model"]) == {embedded_label()}
     assert len(pd.read_csv(folder / "summary.csv")) == 4
     for name in table["files"]:
         assert soundfile.info(folder / name).samplerate == 48_000

@@ -10,7 +10,7 @@ import torch
 from support import make_songs
 
 from acestep_batch.compare import LARGEST_DIFFERENCE, LOG_MEL_DB, Tier, compare, log_mel_distance
-from acestep_batch.engine.load import EngineKey, load_engine
+from acestep_batch.engine.embedded import load_drawn_engine
 from acestep_batch.engine.v1.pipeline import V1Engine
 
 RATE = 48_000
@@ -106,7 +106,8 @@ def test_a_better_tier_holds_a_lower_one():
 def rendered():
     """Audio of the embedded model: of ``seeds``, all together or one by one, on so many threads."""
     songs = make_songs([{"id": "a", "prompt": "calm piano", "lyrics": "[verse]\nsun", "infer_step": 8}])
-    engines = {bf16: load_engine(EngineKey("embedded", "cpu", bf16, False, None, None, None)) for bf16 in (False, True)}
+    types = {False: torch.float32, True: torch.bfloat16}
+    engines = {bf16: load_drawn_engine("cpu", dtype, compile_transformer=False) for bf16, dtype in types.items()}
 
     def render(seeds=(1, 2, 3), together=False, threads=1, bf16=False):
         requests = [replace(songs[0].request(), seed=seed, audio_duration=1.0) for seed in seeds]

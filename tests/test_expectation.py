@@ -8,6 +8,7 @@ import pytest
 
 from acestep_batch.compare import Tier
 from acestep_batch.engine.base import ENGINE_VERSION
+from acestep_batch.engine.embedded_identity import TRAINED_LABEL
 from acestep_batch.expectation import Expected, Making, expected_of_file, expected_tier, obstacles
 from acestep_batch.outputs.formats import audio_format
 from acestep_batch.problems import Refused
@@ -53,6 +54,15 @@ def test_whatever_differs_lowers_the_tier_as_far_as_the_type_asks_and_is_named(c
         assert name in expected.reasons[0]
         strict = expected_tier(making, change(making), is_strict=True)
         assert strict == Expected(Tier.BIT_IDENTICAL, expected.reasons)
+
+
+def test_a_vocoder_that_searches_phases_makes_of_every_difference_one_that_is_heard_at_most():
+    demo = Making({**ENGINE, "files": [{"path": f"{TRAINED_LABEL}/w", "sha256": "a" * 64}]}, 1, frozenset())
+    assert expected_tier(demo, demo) == Expected(Tier.BIT_IDENTICAL)
+    expected = expected_tier(demo, on(demo, threads=2))
+    assert expected.tier is Tier.PERCEPTUAL
+    assert expected.reasons[0] == "threads 4 and 2"
+    assert "vocoder of the embedded demo model" in expected.reasons[1]
 
 
 def test_rungs_that_show_elsewhere_lower_nothing():

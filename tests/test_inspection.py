@@ -12,6 +12,7 @@ from forgery import forge
 from mutagen.flac import FLAC
 
 from acestep_batch.cli import main
+from acestep_batch.engine.embedded_identity import embedded_files, is_trained
 from acestep_batch.outputs.audio_files import read_audio, write_audio
 from acestep_batch.outputs.formats import audio_format
 from acestep_batch.outputs.tags import Tags, read_record, write_tags
@@ -134,7 +135,8 @@ def test_a_song_from_a_micro_batch_is_made_again_alone_and_expected_so(cli):
     code, out, _ = cli("inspect", str(path), "--rerun")
     assert code == 0
     assert "micro-batch           2 songs, rendered together" in out
-    assert "numerical for       2 and 1 song in the micro-batch" in out
+    tier = "perceptual" if is_trained() else "numerical"
+    assert f"{f'{tier} for':<20}2 and 1 song in the micro-batch" in out
 
 
 def test_other_weights_cannot_be_told_and_another_parameter_differs(cli, copied):
@@ -143,7 +145,8 @@ def test_other_weights_cannot_be_told_and_another_parameter_differs(cli, copied)
     code, out, err = cli("inspect", str(path), "--rerun")
     assert code == 2
     assert "samples               as recorded" in out
-    assert "error: embedded, untrained: is sha256 ef0b72bb1dd0... here" in err
+    weights = embedded_files()[0]
+    assert f"error: {weights['path']}: is sha256 {weights['sha256'][:12]}... here" in err
     right = json.loads(json.dumps(read_record(path)))
     forge(RUN, "a", lambda sidecar: sidecar["record"].update(engine=right["record"]["engine"]))
     forge(RUN, "a", lambda sidecar: sidecar.update(guidance_scale=1.0))

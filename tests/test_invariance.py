@@ -11,7 +11,9 @@ import yaml
 from sine_engine import SineEngine
 
 from acestep_batch.cli import main
+from acestep_batch.compare import Tier, compare
 from acestep_batch.ledger import read_ledger
+from acestep_batch.outputs.audio_files import read_audio
 
 ROWS = [
     {"id": "a", "seed": 1, "prompt": "calm piano", "lyrics": "[verse]\nsun"},
@@ -58,6 +60,7 @@ def test_strict_songs_are_bit_for_bit_the_same_in_any_company(sounds):
     } == expected
 
 
+@pytest.mark.usefixtures("drawn_weights")
 def test_without_strict_songs_of_a_batch_stay_within_a_hair(sounds, capsys):
     sounds(ROWS, "hw.batch_size=4", "output.wav_subtype=float32", name="batched")
     sounds(ROWS, "output.wav_subtype=float32", name="single")
@@ -68,6 +71,15 @@ def test_without_strict_songs_of_a_batch_stay_within_a_hair(sounds, capsys):
         with capsys.disabled():
             print(f"[batch of 4 against alone: {difference:.1e}]", end=" ")
         assert difference < 1e-3
+
+
+def test_without_strict_songs_of_a_batch_sound_as_alone(sounds):
+    """Of the weights that the package has: a vocoder that searches phases makes rounding larger."""
+    sounds(ROWS, "hw.batch_size=4", name="batched")
+    sounds(ROWS, name="single")
+    for pair in zip(*(sorted(Path("outputs", name).rglob("*.wav")) for name in ("batched", "single")), strict=True):
+        (one, rate), (other, _) = map(read_audio, pair)
+        assert compare(one, other, rate).tier.holds(Tier.PERCEPTUAL)
 
 
 class Coupled(SineEngine):

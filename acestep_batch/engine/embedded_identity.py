@@ -47,7 +47,12 @@ def embedded_files() -> list[FileFacts]:
 
 def is_embedded_file(path: str) -> bool:
     """Whether a record's file list names one of the embedded model's, drawn or trained, by ``path``."""
-    return path == LABEL or path.startswith(f"{TRAINED_LABEL}/")
+    return path == LABEL or is_demo_file(path)
+
+
+def is_demo_file(path: str) -> bool:
+    """Whether ``path``, as above, is one of the trained weights."""
+    return path.startswith(f"{TRAINED_LABEL}/")
 
 
 def prompt_tokenizer_path() -> Path:

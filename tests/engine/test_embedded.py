@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from acestep_batch.engine.base import SETTINGS, SongRequest
-from acestep_batch.engine.embedded import LABEL, load_embedded_engine
+from acestep_batch.engine.embedded import LABEL, load_drawn_engine
 from acestep_batch.engine.embedded_text import (
     END_ID,
     LYRIC_LINE_END,
@@ -47,7 +47,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 @pytest.fixture(scope="module")
 def engine() -> V1Engine:
-    return load_embedded_engine("cpu", torch.float32, compile_transformer=False)
+    return load_drawn_engine("cpu", torch.float32, compile_transformer=False)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_the_weights_are_the_recorded_bits(engine: V1Engine) -> None:
 
 def test_drawing_the_weights_leaves_global_random_states_alone() -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index]
-    load_embedded_engine("cpu", torch.float32, compile_transformer=False)
+    load_drawn_engine("cpu", torch.float32, compile_transformer=False)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]  # type: ignore[index]
 
@@ -193,7 +193,7 @@ def test_every_input_is_heard(engine: V1Engine, changes: dict[str, Any]) -> None
 
 
 def test_a_song_is_the_same_every_time(engine: V1Engine) -> None:
-    again = load_embedded_engine("cpu", torch.float32, compile_transformer=False)
+    again = load_drawn_engine("cpu", torch.float32, compile_transformer=False)
     first = audio_of(engine)
     np.testing.assert_array_equal(first, audio_of(engine))
     np.testing.assert_array_equal(first, audio_of(again))
@@ -220,4 +220,4 @@ def test_songs_of_a_batch_sound_as_alone(engine: V1Engine) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_makes_sound(dtype: torch.dtype) -> None:
-    assert_is_sound(audio_of(load_embedded_engine("cpu", dtype, compile_transformer=False)))
+    assert_is_sound(audio_of(load_drawn_engine("cpu", dtype, compile_transformer=False)))

@@ -359,6 +359,7 @@ def test_the_defaults_are_the_published_sizes() -> None:
     assert model_sizes("published") == PUBLISHED
 
 
+@pytest.mark.usefixtures("drawn_weights")
 def test_the_embedded_sizes_are_those_of_its_configurations() -> None:
     assert embedded_sizes() == model_sizes("embedded")
 
