@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from acestep_batch.demo_words import MODEL, demo_words, words_table
 from acestep_batch.measure.columns import Column
 from acestep_batch.measure.flags import NEAR_DUPLICATE, RULES, STATES, VERDICT_COLUMNS, Quality
 from acestep_batch.parameter import Parameter, plain_number
@@ -205,7 +206,11 @@ def generated_files(root: Path) -> dict[Path, str]:
     )
     recorded = between_marks(measured, "records", columns_table(RECORD_COLUMNS))
     asked = between_marks(recorded, "songs", columns_table(SONG_COLUMNS))
-    return {
+    words, embedded = demo_words(MODEL), root / "docs" / "embedded.md"
+    listed = (
+        {} if words is None else {embedded: between_marks(embedded.read_text("utf-8"), "words", words_table(words))}
+    )
+    return listed | {
         root / "docs" / "parameters.md": parameters_page(),
         root / "docs" / "manifest.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         guide: between_marks(guide.read_text(encoding="utf-8"), "patterns", patterns_table()),

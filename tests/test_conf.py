@@ -24,6 +24,7 @@ from acestep_batch.schema_run import Hardware
 
 CONF = data_folder("conf")
 MANIFESTS = data_folder("manifests")
+TASKS = MANIFESTS / "tasks"
 BARE = Machine("Linux", "x86_64", "3.11.9", 8, 32 * 2**30, CpuVector.AVX2, Driver(DriverState.NO_GPU))
 
 COMMON = {"use_erg_tag": True, "use_erg_lyric": True, "use_erg_diffusion": True, "cfg_type": "apg"}
@@ -187,9 +188,21 @@ def test_without_any_choice_the_demo_runs_on_what_there_is(run_of: Callable[...,
 def test_every_shipped_manifest_is_an_option_and_valid(path: Path, checked: Callable[..., Preflight]) -> None:
     assert f"path: shipped:{path.name}" in (CONF / "manifest" / f"{path.stem}.yaml").read_text(encoding="utf-8")
     model = {"latin_trap": "embedded_v15", "tasks_v15": "embedded_v15_base"}.get(path.stem, "embedded")
-    state = checked(f"manifest={path.stem}", "lint=error", f"model={model}")
+    state = checked(f"manifest={path.stem}", f"model={model}")
     assert (state.problems, state.row_problems) == ([], [])
     assert state.counts["rows"] > 0
+
+
+@pytest.mark.parametrize("manifest", ["demo", "presets", "tasks", *(f"tasks/{path.stem}" for path in TASKS.iterdir())])
+def test_the_guide_has_no_advice_on_the_shipped_songs_of_v1(manifest: str, checked: Callable[..., Preflight]) -> None:
+    state = checked(f"manifest.path=shipped:{manifest}.yaml", "lint=error", "model=v1")
+    assert state.row_problems == []
+    assert state.counts["rows"] > 0
+
+
+def test_the_demo_has_words_that_the_embedded_model_knows(checked: Callable[..., Preflight]) -> None:
+    state = checked("manifest=demo", "lint=error", "model=embedded")
+    assert (state.problems, state.row_problems) == ([], [])
 
 
 def test_every_preset_has_its_example() -> None:
