@@ -17,6 +17,8 @@ import yaml
 
 pytestmark = pytest.mark.slow
 
+MOST_BYTES = 30 * 10**6
+"""Of the wheel; 25 MB of it at most are the embedded model's weights."""
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
 
@@ -84,6 +86,8 @@ def test_the_wheel_holds_the_whole_package_and_its_data_and_no_tests(built: Path
     package = {name for name in files_below(ROOT / "acestep_batch") if "__pycache__" not in name}
     data = {f"acestep_batch/{name}" for folder in ("conf", "manifests") for name in files_below(ROOT / folder)}
     assert names == package | data
+    assert not any(name.startswith("training") for name in names)
+    assert wheel.stat().st_size < MOST_BYTES
 
 
 def test_the_sdist_holds_what_the_tests_need(built: Path) -> None:
@@ -91,7 +95,20 @@ def test_the_sdist_holds_what_the_tests_need(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     tests = {name for name in files_below(ROOT / "tests") if "__pycache__" not in name}
-    assert tests | {"LICENSE", "README.md", "CONTRIBUTING.md", "constraints.txt", "pyproject.toml"} <= names
+    recipe = {path.relative_to(ROOT).as_posix() for path in (ROOT / "training").rglob("*.py")}
+    assert (
+        tests
+        | recipe
+        | {
+            "training/evaluate/probes.npz",
+            "LICENSE",
+            "README.md",
+            "CONTRIBUTING.md",
+            "constraints.txt",
+            "pyproject.toml",
+        }
+        <= names
+    )
 
 
 def test_module_and_console_script_check_the_demo_and_leave_nothing(installed: Installed, empty: Path) -> None:
