@@ -96,19 +96,9 @@ def test_the_sdist_holds_what_the_tests_need(built: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     tests = {name for name in files_below(ROOT / "tests") if "__pycache__" not in name}
     recipe = {path.relative_to(ROOT).as_posix() for path in (ROOT / "training").rglob("*.py")}
-    assert (
-        tests
-        | recipe
-        | {
-            "training/evaluate/probes.npz",
-            "LICENSE",
-            "README.md",
-            "CONTRIBUTING.md",
-            "constraints.txt",
-            "pyproject.toml",
-        }
-        <= names
-    )
+    probes = "training/evaluate/probes.npz"
+    named = {"LICENSE", "README.md", "CONTRIBUTING.md", "constraints.txt", "pyproject.toml"}
+    assert tests | recipe | named | {probes} <= names
 
 
 def test_module_and_console_script_check_the_demo_and_leave_nothing(installed: Installed, empty: Path) -> None:
