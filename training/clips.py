@@ -10,7 +10,7 @@ import numpy as np
 
 from acestep_batch.outputs.atomic import make_folder, write_text
 from training import shards
-from training.shards import SHARD_CLIPS, Clip, audio_path, mel_path, read_manifest, write_shard
+from training.shards import SHARD_CLIPS, VERSION, Clip, Manifest, audio_path, mel_path, read_manifest, write_shard
 
 HOP_LENGTH = 512
 
@@ -22,27 +22,24 @@ class Clips:
     folder: Path
     listed: list[Clip]
     """In order."""
-    grid: str
-    """Of tempi, see ``training.tempo``."""
-    shard_clips: int
-    """Clips of a shard; the last one may hold fewer."""
+    manifest: Manifest
 
     def __len__(self) -> int:
         return len(self.listed)
 
     @property
     def shards(self) -> int:
-        return -(-len(self.listed) // self.shard_clips)
+        return -(-len(self.listed) // self.manifest.shard_clips)
 
     def mel(self, shard: int) -> np.ndarray:
         """Log-mel ``[N, 2, 128, 1024]`` float16."""
         mel: np.ndarray = np.load(mel_path(self.folder, shard), mmap_mode="r")
-        return mel[: len(self.listed) - shard * self.shard_clips]
+        return mel[: len(self.listed) - shard * self.manifest.shard_clips]
 
     def audio(self, shard: int) -> np.ndarray:
         """Samples ``[N, 2, 524288]`` int16 at 44.1 kHz."""
         audio: np.ndarray = np.load(audio_path(self.folder, shard), mmap_mode="r")
-        return audio[: len(self.listed) - shard * self.shard_clips]
+        return audio[: len(self.listed) - shard * self.manifest.shard_clips]
 
 
 def read_clips(folder: Path) -> Clips:
@@ -50,14 +47,17 @@ def read_clips(folder: Path) -> Clips:
     listed = shards.read_clips(folder)
     if not listed:
         raise ValueError(f"{folder}: clips.jsonl has no line; render a dataset first")
-    manifest = read_manifest(folder)
-    grid, size = (manifest.grid, manifest.shard_clips) if manifest else ("few", SHARD_CLIPS)
-    clips = Clips(folder, listed, grid, size)
+    clips = Clips(folder, listed, read_manifest(folder) or _unnamed(len(listed)))
     for shard in range(clips.shards):
         for file in (mel_path(folder, shard), audio_path(folder, shard)):
             if not file.is_file():
                 raise FileNotFoundError(f"{file} is missing; render the dataset to its end")
     return clips
+
+
+def _unnamed(clips: int) -> Manifest:
+    """Of a folder that ``write_clips`` made."""
+    return Manifest(version=VERSION, clips=clips, seed=0, grid="few", full_prompts=False, recipe="")
 
 
 def write_clips(folder: Path, listed: list[Clip], mel: np.ndarray, audio: np.ndarray) -> None:

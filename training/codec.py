@@ -201,7 +201,7 @@ def load_codec(checkpoints: Path) -> tuple[ColumnCodec, Tensor]:
 
 def _chosen(clips: Clips, shard: int, held_out: bool) -> Tensor:
     mel = clips.mel(shard)
-    chosen = [i for i in range(len(mel)) if is_held_out(shard * clips.shard_clips + i) == held_out]
+    chosen = [i for i in range(len(mel)) if is_held_out(shard * clips.manifest.shard_clips + i) == held_out]
     return torch.from_numpy(mel[chosen].astype(np.float32))
 
 

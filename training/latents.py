@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,6 +47,8 @@ class TrainingSet:
     """Of the log-mel, for each of a frame's 128 numbers."""
     tokenizer: str
     """The JSON of the ``tokenizers`` library."""
+    dataset: dict[str, Any]
+    """Its manifest."""
 
     @property
     def trained(self) -> list[int]:
@@ -63,7 +66,7 @@ def prepare(clips: Clips, checkpoints: Path) -> TrainingSet:
     for shard in range(clips.shards):
         mel = torch.from_numpy(np.array(clips.mel(shard), dtype=np.float32))
         latents.append(encode(codec, mel).half())
-    prompts = [prompts_of(clip, clips.grid) for clip in clips.listed]
+    prompts = [prompts_of(clip, clips.manifest.grid) for clip in clips.listed]
     tokenizer = build_tokenizer(each for clip, own in enumerate(prompts) if not is_held_out(clip) for each in own)
     return TrainingSet(
         latents=torch.cat(latents),
@@ -72,6 +75,7 @@ def prepare(clips: Clips, checkpoints: Path) -> TrainingSet:
         loop_frames=[loop_frames(clip.bpm, clip.beats_per_bar, latents[0].shape[-1]) for clip in clips.listed],
         variances=variances,
         tokenizer=tokenizer.to_str(),
+        dataset=asdict(clips.manifest),
     )
 
 

@@ -64,8 +64,9 @@ its quality.
 
 ## Data and licence
 
-{run["clips"]:,} clips of 11.9 s, composed and synthesised by the code in `training/` from seeds. No recording, no sound
-library and nobody else's music was used. The weights have the licence of this repository, Apache-2.0.
+Clips of 11.9 s, composed and synthesised by the code in `training/` from seeds: {run["clips"]:,} for the codec, and for
+the transformer as many as its recipe says. No recording, no sound library and nobody else's music was used. The weights
+have the licence of this repository, Apache-2.0.
 
 ## Recipe
 
@@ -89,7 +90,7 @@ Codec: mel error {codec}. {_of_seeds(scores)}
 - It knows the words of `{WORDS_FILE}`, listed in `docs/embedded.md`; any other word is one unknown token.
 - Its tempi are {tempi} bpm; what other numbers do was not measured.
 - It was trained on pieces of 11.9 s, and on their bars repeated up to 30 s; all scores are of 11.9 s.
-- Words of lyrics move the melody's syllables at most; nobody will understand them.
+- What lyrics do was not measured; nobody will understand the words.
 - It was made to show what prompts, seeds and settings do. Its songs are no music to publish.
 
 ## Files

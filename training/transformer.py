@@ -9,133 +9,25 @@ is the run in one piece.
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from training.flow import at_level, component_weights, noise_levels, onset_weights, velocity
+from training.batches import Batch, draw_batch, held_out_batch
+from training.flow import at_level, component_weights, onset_weights, velocity
 from training.latents import TrainingSet, load_training_set
 from training.model import Model, begin
 from training.progress import CHECKPOINTS, Chunk, default_device, load, save
+from training.schedule import Recipe
 from training.sizes import TEXT_ENCODER_CONFIG, TRANSFORMER_CONFIG
-from training.tokens import FIRST_WORD_ID, UNKNOWN_ID
 
 TRANSFORMER_FILE = "transformer.pt"
 WEIGHT_DECAY, BETAS, MOST_GRADIENT = 0.01, (0.9, 0.95), 1.0
-MOST_LYRIC_TOKENS = 200
-WITHOUT_TEXT, WITHOUT_LYRICS, WITHOUT_WORD = 0.1, 0.15, 0.03
-"""Shares of songs without text, of songs whose lyrics are hidden, and of words that become the unknown one."""
-LONGEST_LOOP = 323 / 128
-"""Times a clip: 30 s of its 11.9 s."""
-HELD_OUT_CLIPS = 32
 STEPS = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What a run follows from, beside its data and sizes; a checkpoint keeps it."""
-
-    seed: int = 0
-    batch: int = 16
-    learning_rate: float = 1.5e-3
-    warm_up: int = 100
-    full_rate: int = 3000
-    """Steps after which the rate falls with the root of the step."""
-    ema: float = 0.999
-    component_power: float = 0.5
-    onset_strength: float = 1.0
-    looped: float = 0.3
-    """The share of steps whose songs are longer than clips: their bars are repeated."""
-
-    def rate(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
-        return self.learning_rate * min((step + 1) / self.warm_up, 1.0, (self.full_rate / (step + 1)) ** 0.5)
-
-    def kept(self, step: int) -> float:
-        """The share of the average that a step keeps: less at first, when there is little worth keeping."""
-        return min(self.ema, (step + 1) / (step + 10))
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one step sees."""
-
-    data: Tensor
-    noise: Tensor
-    sigmas: Tensor
-    text_ids: list[list[int]]
-    lyric_ids: list[list[int]]
-    without_text: list[bool]
-
-
-def draw_batch(training_set: TrainingSet, recipe: Recipe, step: int) -> Batch:
-    """Songs, noise, levels, and what is hidden from the model. Every epoch sees each clip once, or not at all where
-    looped songs, fewer in a batch, take the room.
-
-    Hidden lyrics are ids of 0 half of the time and absent in the other half: guidance uses the one, and a request
-    without lyrics the other.
-    """
-    draw = np.random.default_rng([recipe.seed, 1, step])
-    generator = torch.Generator().manual_seed(int(draw.integers(2**62)))
-    clips, frames = _clips_of(training_set.trained, recipe, step), training_set.latents.shape[-1]
-    if draw.random() < recipe.looped:
-        frames = int(draw.integers(frames + 1, int(frames * LONGEST_LOOP) + 1))
-        clips = clips[: max(recipe.batch * training_set.latents.shape[-1] // frames, 1)]
-    text_ids, lyric_ids = [], []
-    for clip in clips:
-        prompts = training_set.text_ids[clip]
-        ids = prompts[int(draw.integers(len(prompts)))]
-        unread = draw.random(len(ids)) < WITHOUT_WORD
-        read = zip(ids, unread, strict=True)
-        text_ids.append([UNKNOWN_ID if hidden and each >= FIRST_WORD_ID else each for each, hidden in read])
-        lyrics = training_set.lyric_ids[clip][:MOST_LYRIC_TOKENS]
-        if draw.random() < WITHOUT_LYRICS:
-            lyrics = [0] * len(lyrics) if draw.random() < 0.5 else []
-        lyric_ids.append(lyrics)
-    data = torch.stack([_looped(training_set, clip, frames) for clip in clips]).float()
-    return Batch(
-        data=data,
-        noise=torch.randn(data.shape, generator=generator),
-        sigmas=noise_levels(len(clips), generator),
-        text_ids=text_ids,
-        lyric_ids=lyric_ids,
-        without_text=(draw.random(len(clips)) < WITHOUT_TEXT).tolist(),
-    )
-
-
-def _looped(training_set: TrainingSet, clip: int, frames: int) -> Tensor:
-    latents = training_set.latents[clip]
-    if frames == latents.shape[-1]:
-        return latents
-    return latents[..., torch.arange(frames) % training_set.loop_frames[clip]]
-
-
-def _clips_of(trained: list[int], recipe: Recipe, step: int) -> list[int]:
-    clips = []
-    for number in range(step * recipe.batch, (step + 1) * recipe.batch):
-        epoch, place = divmod(number, len(trained))
-        clips.append(trained[np.random.default_rng([recipe.seed, 2, epoch]).permutation(len(trained))[place]])
-    return clips
-
-
-def held_out_batch(training_set: TrainingSet) -> Batch:
-    """The same held-out songs at the same levels every time, nothing hidden."""
-    generator = torch.Generator().manual_seed(0)
-    clips = training_set.held_out[:HELD_OUT_CLIPS]
-    data = training_set.latents[clips].float()
-    return Batch(
-        data=data,
-        noise=torch.randn(data.shape, generator=generator),
-        sigmas=(torch.arange(len(clips)) + 0.5) / len(clips),
-        text_ids=[training_set.text_ids[clip][0] for clip in clips],
-        lyric_ids=[training_set.lyric_ids[clip][:MOST_LYRIC_TOKENS] for clip in clips],
-        without_text=[False] * len(clips),
-    )
 
 
 def loss_of(model: Model, batch: Batch, weights: Tensor, onset_strength: float) -> Tensor:
@@ -155,8 +47,8 @@ class Training:
         self, training_set: TrainingSet, recipe: Recipe, transformer: dict[str, Any], text: dict[str, Any], device: str
     ) -> None:
         self.training_set, self.recipe, self.step = training_set, recipe, 0
-        self.history: list[list[Any]] = [[0, asdict(recipe)]]
-        """Of every recipe so far, the first step and the values."""
+        self.history: list[list[Any]] = [[0, self._taught()]]
+        """Of every recipe and dataset so far, the first step and the values."""
         self.configs = {"transformer": transformer, "text": text}
         tokenizer = Tokenizer.from_str(training_set.tokenizer)
         torch.manual_seed(recipe.seed)
@@ -173,20 +65,26 @@ class Training:
     def go_on(self, saved: dict[str, Any], may_differ: bool = False) -> None:
         """Take a checkpoint's place.
 
-        Raises ValueError where it is of other sizes or, unless it ``may_differ``, of another recipe; a change of recipe
-        is kept in the history.
+        Raises ValueError where it is of other sizes or, unless it ``may_differ``, of another recipe or dataset; a
+        change of these is kept in the history.
         """
         if saved["configs"] != self.configs:
             raise ValueError("the checkpoint is of other sizes; move it away to begin anew")
         self.history = [list(each) for each in saved["history"]]
-        if self.history[-1][1] != asdict(self.recipe):
+        if self.history[-1][1] != self._taught():
             if not may_differ:
-                raise ValueError("the checkpoint is of another recipe; give --change-recipe, or move it away")
-            self.history.append([saved["step"], asdict(self.recipe)])
+                raise ValueError(
+                    "the checkpoint is of another recipe or dataset; give --change-recipe, or move it away"
+                )
+            self.history.append([saved["step"], self._taught()])
         self.model.load_state_dict(saved["weights"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.average = {name: value.to(self.device) for name, value in saved["average"].items()}
         self.step = saved["step"]
+
+    def _taught(self) -> dict[str, Any]:
+        data = self.training_set.dataset
+        return asdict(self.recipe) | {"clips": len(self.training_set.trained), "dataset_seed": data["seed"]}
 
     def content(self) -> dict[str, Any]:
         """What a checkpoint holds."""
@@ -242,7 +140,9 @@ def main(arguments: list[str] | None = None) -> None:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=type(TRANSFORMER_CONFIG[name]), default=TRANSFORMER_CONFIG[name]
         )
-    parser.add_argument("--change-recipe", action="store_true", help="go on from a checkpoint of another recipe")
+    parser.add_argument(
+        "--change-recipe", action="store_true", help="go on from a checkpoint of another recipe or dataset"
+    )
     given = vars(parser.parse_args(arguments))
     recipe = Recipe(**{name: given[name] for name in asdict(Recipe())})
     sizes = {**TRANSFORMER_CONFIG, **{name: given[name] for name in given if name in TRANSFORMER_CONFIG}}
@@ -252,7 +152,8 @@ def main(arguments: list[str] | None = None) -> None:
     file = checkpoints / TRANSFORMER_FILE
     if file.is_file():
         training.go_on(load(file, given["device"]), given["change_recipe"])
-    chunk = Chunk(training.step, given["steps"], given["minutes"], file.with_suffix(".jsonl"))
+    steps = min(given["steps"], recipe.ends_at or given["steps"])
+    chunk = Chunk(training.step, steps, given["minutes"], file.with_suffix(".jsonl"))
     parameters = sum(each.numel() for each in training.model.parameters())
     print(f"{parameters:,} parameters, {len(training_set.trained)} clips, from step {training.step}", flush=True)
     while not chunk.is_over:

@@ -41,7 +41,7 @@ def batch_of(clips: Clips, codec: ColumnCodec, seed: int, step: int) -> tuple[Te
     draw = np.random.default_rng([seed, step])
     shard = int(draw.integers(clips.shards))
     mel, audio = clips.mel(shard), clips.audio(shard)
-    trained = [i for i in range(len(mel)) if not is_held_out(shard * clips.shard_clips + i)]
+    trained = [i for i in range(len(mel)) if not is_held_out(shard * clips.manifest.shard_clips + i)]
     mels, cuts = [], []
     for number in range(BATCH):
         clip, channel = int(draw.choice(trained)), int(draw.integers(2))
@@ -134,7 +134,7 @@ def held_out_errors(vocoder: MagnitudeVocoder, codec: ColumnCodec, clips: Clips,
     errors: list[list[float]] = [[], []]
     for clip in held_out:
         mel = torch.from_numpy(
-            np.array(clips.mel(clip // clips.shard_clips)[clip % clips.shard_clips], dtype=np.float32)
+            np.array(clips.mel(clip // clips.manifest.shard_clips)[clip % clips.manifest.shard_clips], dtype=np.float32)
         )
         for found, given in zip(errors, (mel, decode(codec, encode(codec, mel[None]))[0]), strict=True):
             again = transform(vocoder(given))

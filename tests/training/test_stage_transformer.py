@@ -16,11 +16,13 @@ from acestep_batch.engine.v1.conditioning import Conditioner
 from acestep_batch.engine.v1.schedules import timesteps, uniform_steps
 from acestep_batch.engine.v1.text import TextEncoder
 from acestep_batch.schema import SONG
+from training.batches import draw_batch
 from training.latents import TrainingSet, load_training_set, loop_frames
 from training.progress import load, save
+from training.schedule import Recipe
 from training.sizes import TEXT_ENCODER_CONFIG, TRANSFORMER_CONFIG
 from training.tokens import FIRST_WORD_ID, UNKNOWN_ID
-from training.transformer import Recipe, Training, draw_batch, loss_of
+from training.transformer import Training, loss_of
 
 TINY = {**TRANSFORMER_CONFIG, "num_layers": 2, "lyric_encoder_num_blocks": 1}
 TINY_TEXT = {**TEXT_ENCODER_CONFIG, "num_layers": 2}
@@ -147,9 +149,24 @@ def test_a_change_of_recipe_is_refused_or_kept_in_the_history(training_set: Trai
         begun(training_set, changed).go_on(before.content())
     after = begun(training_set, changed)
     after.go_on(before.content(), may_differ=True)
-    assert after.content()["history"] == [[0, asdict(RECIPE)], [1, asdict(changed)]]
+    data = {"clips": 20, "dataset_seed": 0}
+    assert after.content()["history"] == [[0, asdict(RECIPE) | data], [1, asdict(changed) | data]]
+    elsewhere = replace(training_set, dataset=training_set.dataset | {"seed": 7})
+    with pytest.raises(ValueError, match="dataset"):
+        begun(elsewhere).go_on(before.content())
     with pytest.raises(ValueError, match="other sizes"):
         Training(training_set, RECIPE, {**TINY, "num_layers": 1}, TINY_TEXT, "cpu").go_on(before.content())
+
+
+def test_the_rate_rises_stays_and_falls_to_nothing_where_the_run_ends() -> None:
+    recipe = Recipe(learning_rate=1.0, warm_up=10, full_rate=100, ends_at=400, cool_down=100)
+    rates = [recipe.rate(step) for step in range(401)]
+    assert rates[:10] == pytest.approx([0.1 * step for step in range(1, 11)])
+    assert rates[9:100] == [1.0] * 91
+    assert rates[99:300] == [replace(recipe, ends_at=0).rate(step) for step in range(99, 300)]
+    assert rates[350] == pytest.approx(0.5 * (100 / 351) ** 0.5)
+    assert rates == [*rates[:99], *sorted(rates[99:], reverse=True)]
+    assert rates[400] == 0
 
 
 def test_looped_songs_repeat_their_bars(training_set: TrainingSet) -> None:
