@@ -61,7 +61,7 @@ def draw_batch(training_set: TrainingSet, recipe: Recipe, step: int) -> Batch:
     return Batch(
         data=data,
         noise=torch.randn(data.shape, generator=generator),
-        sigmas=noise_levels(len(clips), generator),
+        sigmas=noise_levels(len(clips), generator, recipe.noise_mean),
         text_ids=text_ids,
         lyric_ids=lyric_ids,
         without_text=(draw.random(len(clips)) < WITHOUT_TEXT).tolist(),

@@ -12,9 +12,9 @@ from torch import Tensor
 from acestep_batch.engine.v1.schedules import SHIFT
 
 
-def noise_levels(count: int, generator: torch.Generator) -> Tensor:
-    """``count`` levels in (0, 1): logit-normal (Esser et al., 2024), shifted as v1's schedules are."""
-    sigmas = torch.randn(count, generator=generator).sigmoid()
+def noise_levels(count: int, generator: torch.Generator, mean: float = 0.0) -> Tensor:
+    """``count`` levels in (0, 1): logit-normal (Esser et al., 2024) around ``mean``, shifted as v1's schedules are."""
+    sigmas = (torch.randn(count, generator=generator) + mean).sigmoid()
     return SHIFT * sigmas / (1 + (SHIFT - 1) * sigmas)
 
 

@@ -19,6 +19,8 @@ class Recipe:
     """The step at which the rate has fallen to nothing, linearly from ``cool_down`` steps before; 0 is never."""
     cool_down: int = 2000
     ema: float = 0.999
+    noise_mean: float = 0.6
+    """Of the logit of noise levels: above 0 there are more of the high ones, at which a song's key is decided."""
     component_power: float = 0.2
     onset_strength: float = 1.0
     looped: float = 0.3
