@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from acestep_batch.outputs.atomic import make_folder, write_text
 from training import shards
-from training.shards import SHARD_CLIPS, VERSION, Clip, Manifest, audio_path, mel_path, read_manifest, write_shard
+from training.shards import VERSION, Clip, Manifest, audio_path, mel_path, read_manifest
 
 HOP_LENGTH = 512
 
@@ -56,19 +54,8 @@ def read_clips(folder: Path) -> Clips:
 
 
 def _unnamed(clips: int) -> Manifest:
-    """Of a folder that ``write_clips`` made."""
+    """Of generated songs."""
     return Manifest(version=VERSION, clips=clips, seed=0, grid="few", full_prompts=False, recipe="")
-
-
-def write_clips(folder: Path, listed: list[Clip], mel: np.ndarray, audio: np.ndarray) -> None:
-    """A dataset of the clips given: log-mel ``[N, 2, 128, T]`` and samples ``[N, 2, T * 512]`` in (-1, 1)."""
-    make_folder(folder)
-    samples = np.rint(np.clip(audio, -1, 1) * 32767).astype(np.int16)
-    for shard, first in enumerate(range(0, len(listed), SHARD_CLIPS)):
-        here = slice(first, first + SHARD_CLIPS)
-        write_shard(folder, shard, mel[here].astype(np.float16), samples[here])
-    text = "".join(json.dumps(asdict(clip), ensure_ascii=False) + "\n" for clip in listed)
-    write_text(folder / "clips.jsonl", text, replace=True)
 
 
 def is_held_out(clip: int) -> bool:

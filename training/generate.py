@@ -4,30 +4,36 @@
 
 Every song has the settings of a preset of the product, the length of a clip and a seed of its own. The first prompts
 come three times, the second time with the same seed and the third with another: what the scores of seeds compare.
+The same command goes on where it was stopped, from the last shard of 64 songs that is whole.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 
 from acestep_batch.engine.base import SETTINGS, SongRequest
 from acestep_batch.engine.embedded import load_trained_engine
 from acestep_batch.engine.v1.limits import NATIVE_SAMPLE_RATE, SAMPLES_PER_FRAME
 from acestep_batch.engine.v1.pipeline import V1Engine
-from acestep_batch.engine.v1.vocoder import VocoderConfig
+from acestep_batch.outputs.atomic import make_folder, write_text
 from acestep_batch.schema import SONG
-from training.clips import read_clips, write_clips
+from training import shards
+from training.analysis import FULL_SCALE, Analysis
+from training.clips import read_clips
 from training.layout import write_layout
+from training.made import Made, layout_hashes, read_made, write_made
 from training.progress import CHECKPOINTS, default_device
-from training.shards import Clip
+from training.shards import LISTING, SHARD_CLIPS, Clip
 
 LAYOUT = "layout"
 FRAMES = 128
@@ -46,11 +52,23 @@ def settings_of(preset: str, overrides: list[str]) -> dict[str, Any]:
     return settings | values
 
 
-def render(engine: V1Engine, settings: dict[str, Any], clip: Clip, seed: int) -> np.ndarray:
-    """The samples ``[2, 524288]`` of one prompt."""
+def render(engine: V1Engine, settings: dict[str, Any], clip: Clip, seed: int) -> NDArray[np.int16]:
+    """The samples ``[2, 524288]`` of one prompt, as a dataset keeps them."""
     asked = {"prompt": clip.prompt, "lyrics": clip.lyrics, "seed": seed, "audio_duration": DURATION_S}
     (song,) = engine.render([SongRequest(**settings | asked)], NATIVE_SAMPLE_RATE)
-    return song.audio
+    samples: NDArray[np.int16] = np.rint(np.clip(song.audio, -1, 1) * (FULL_SCALE - 1)).astype(np.int16)
+    return samples
+
+
+def begin(folder: Path, listed: list[Clip], made: Made) -> None:
+    """Write the listing of what will be in ``folder``; exits where something else is there."""
+    if (folder / "manifest.json").exists():
+        raise SystemExit(f"{folder} is a rendered dataset; take another folder")
+    if (folder / LISTING).exists() and (read_made(folder) != made or shards.read_clips(folder) != listed):
+        raise SystemExit(f"{folder} has songs of other weights, settings or prompts; take another folder")
+    make_folder(folder)
+    write_made(made, folder)
+    write_text(folder / LISTING, "".join(f"{json.dumps(asdict(clip))}\n" for clip in listed), replace=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -68,26 +86,30 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
     parser.add_argument("--device", default=default_device())
     given = parser.parse_args(arguments)
-    clips = read_clips(given.held_out).listed[: given.count]
+    dataset = read_clips(given.held_out)
+    clips = dataset.listed[: given.count]
     asked = [(clip, given.seed + number) for number, clip in enumerate(clips)]
     asked += [(clip, seed + other) for other in (0, len(clips)) for clip, seed in asked[: given.thrice]]
+    listed = [replace(clip, clip=number, seed=seed) for number, (clip, seed) in enumerate(asked)]
     folder = given.weights
     if folder is None:
         folder = given.checkpoints / LAYOUT
         write_layout(given.checkpoints, folder)
-    engine = load_trained_engine(folder, given.device, torch.float32, compile_transformer=False)
     settings = settings_of(given.preset, given.set)
-    transform = VocoderConfig().mel_transform()
-    songs, mels, made = [], [], []
-    begun = time.monotonic()
-    for number, (clip, seed) in enumerate(asked):
-        audio = render(engine, settings, clip, seed)
-        songs.append(audio)
-        mels.append(transform(torch.from_numpy(audio)).numpy())
-        made.append(replace(clip, clip=number, seed=seed))
-        each = (time.monotonic() - begun) / (number + 1)
-        print(f"song {number + 1} of {len(asked)}, to go {each * (len(asked) - number - 1):.0f} s", flush=True)
-    write_clips(given.into, made, np.stack(mels), np.stack(songs))
+    made = Made(layout_hashes(folder), given.preset, tuple(given.set), dataset.manifest.seed, len(clips))
+    begin(given.into, listed, made)
+    engine = load_trained_engine(folder, given.device, torch.float32, compile_transformer=False)
+    analysis, begun, rendered = Analysis(), time.monotonic(), 0
+    for shard, first in enumerate(range(0, len(listed), SHARD_CLIPS)):
+        if shards.is_whole(given.into, shard):
+            continue
+        songs = []
+        for clip in listed[first : first + SHARD_CLIPS]:
+            songs.append(render(engine, settings, clip, clip.seed))
+            rendered += 1
+            to_go_s = (time.monotonic() - begun) / rendered * (len(listed) - clip.clip - 1)
+            print(f"song {clip.clip + 1} of {len(listed)}, to go {to_go_s:.0f} s", flush=True)
+        shards.write_shard(given.into, shard, np.stack([analysis.mel(song) for song in songs]), np.stack(songs))
 
 
 if __name__ == "__main__":

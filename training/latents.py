@@ -26,7 +26,7 @@ from training.prompts import prompt
 from training.shards import Clip
 from training.tokens import build_tokenizer
 
-LATENTS_FILE, TOKENIZER_FILE = "latents.pt", "text_tokenizer.json"
+LATENTS_FILE = "latents.pt"
 PROMPTS = 8
 """Of each clip."""
 
@@ -99,11 +99,6 @@ def load_training_set(checkpoints: Path) -> TrainingSet:
     return TrainingSet(**load(checkpoints / LATENTS_FILE))
 
 
-def load_tokenizer(checkpoints: Path) -> Tokenizer:
-    """The prompt tokenizer."""
-    return Tokenizer.from_file(str(checkpoints / TOKENIZER_FILE))
-
-
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.latents", description=__doc__)
     parser.add_argument("dataset", type=Path)
@@ -116,7 +111,6 @@ def main(arguments: list[str] | None = None) -> None:
         given.checkpoints / LATENTS_FILE,
         {field.name: getattr(prepared, field.name) for field in fields(TrainingSet)},
     )
-    (given.checkpoints / TOKENIZER_FILE).write_text(prepared.tokenizer, encoding="utf-8")
     words = Tokenizer.from_str(prepared.tokenizer).get_vocab_size()
     shape, longest = list(prepared.latents.shape), max(map(len, prepared.lyric_ids))
     seconds = time.monotonic() - begun

@@ -21,15 +21,15 @@ TRANSFORMER, TEXT, CODEC, VOCODER = "ace_step_transformer", "umt5-base", "music_
 _TIED = "encoder.embed_tokens.weight"
 
 
-def write_layout(checkpoints: Path, folder: Path, averaged: bool = True) -> dict[str, Any]:
+def write_layout(checkpoints: Path, folder: Path) -> dict[str, Any]:
     """Write weights, configurations and tokenizer; returns what the transformer's checkpoint says of its run.
 
-    ``averaged`` takes the moving average of the weights. Raises FileNotFoundError where a stage has not run, and
-    ValueError where a file or the whole is too large to be part of the package.
+    The weights are their moving average. Raises FileNotFoundError where a stage has not run, and ValueError where a
+    file or the whole is too large to be part of the package.
     """
     trained = load(checkpoints / TRANSFORMER_FILE)
     codec, vocoder = load(checkpoints / CODEC_FILE), load(checkpoints / VOCODER_FILE)
-    weights = trained["average" if averaged else "weights"]
+    weights = trained["average"]
     words = len(json.loads(trained["tokenizer"])["model"]["vocab"])
     text_config = {"model_type": "umt5", "vocab_size": words, **trained["configs"]["text"]}
     transformer_config = {"_class_name": "ACEStepTransformer2DModel", **trained["configs"]["transformer"]}

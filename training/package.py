@@ -20,6 +20,7 @@ from training.codec import GATE_NAT
 from training.evaluate.seeds import LEAST_DISTANCE_NAT
 from training.evaluate.table import NAMES, Scores, read_scores, write_scores
 from training.layout import write_layout
+from training.made import Made, hashes_of
 from training.progress import CHECKPOINTS
 from training.tempo import GRIDS
 from training.word_list import word_list
@@ -28,19 +29,24 @@ CARD, SCORES_FILE = "MODEL_CARD.md", "scores.json"
 
 
 def package(checkpoints: Path, scores: Scores, into: Path, grid: str) -> None:
-    """Replace the folder ``into`` by the weights of ``checkpoints``, which were trained on tempi of ``grid``."""
-    fresh = into.with_name(f"{into.name}.part")
+    """Replace the folder ``into`` by the weights of ``checkpoints``, which were trained on tempi of ``grid``.
+
+    Raises ValueError where the weights are too large, or ``scores`` are of the songs of others; ``into`` stays.
+    """
+    fresh = checkpoints / "package"
     shutil.rmtree(fresh, ignore_errors=True)
     run = write_layout(checkpoints, fresh)
     files = sorted(file for file in fresh.rglob("*") if file.is_file())
     facts = [dict(each) for each in file_facts(fresh, files, cache=checkpoints)]
+    if scores.made is None or scores.made.weights != hashes_of(facts):
+        raise ValueError("the scores are not of these weights: generate songs with them, and evaluate those")
     words = word_list(grid)
     _write(fresh / CARD, card(run, scores, facts, words["tempi_bpm"]))
     _write(fresh / FACTS_FILE, json.dumps(facts, indent=1) + "\n")
     _write(fresh / WORDS_FILE, json.dumps(words, indent=1) + "\n")
     write_scores(scores, fresh / SCORES_FILE)
     shutil.rmtree(into, ignore_errors=True)
-    fresh.rename(into)
+    shutil.move(fresh, into)
 
 
 def _write(file: Path, text: str) -> None:
@@ -59,8 +65,8 @@ def card(run: dict[str, Any], scores: Scores, facts: list[dict[str, Any]], tempi
     return f"""# Card of the {TRAINED_LABEL}
 
 A model of some ten million weights that ships inside `acestep_batch`, so that its commands have something to play
-without a download. It has the classes of ACE-Step v1 and none of its weights: it is not ACE-Step, and says nothing of
-its quality.
+without a download. Its transformer and text encoder have the classes of ACE-Step v1, its codec and vocoder are small
+ones of their own, and it has none of v1's weights: it is not ACE-Step, and says nothing of its quality.
 
 ## Data and licence
 
@@ -77,13 +83,13 @@ The vocoder was trained for {run["vocoder_steps"]:,} steps. On other hardware th
 ## Scores
 
 Shares of songs whose sound fits their prompt, of prompts and seeds that were not trained on; beside them the same songs
-against the prompts of others, and real clips. `training/README.md` says how they are measured.
+against the prompts of others, and real clips. {_songs(scores.made)} `training/README.md` says how they are measured.
 
 {score_table(scores)}
 
-{_claims(scores)} What did not pass is claimed nowhere.
+{claims(scores)} What did not pass is claimed nowhere.
 
-Codec: mel error {codec}. {_of_seeds(scores)}
+Codec: mel error {codec}. {of_seeds(scores)}
 
 ## Limits
 
@@ -115,12 +121,22 @@ def score_table(scores: Scores) -> str:
     return "\n".join(lines)
 
 
-def _claims(scores: Scores) -> str:
+def _songs(made: Made | None) -> str:
+    if made is None:
+        return ""
+    settings = "".join(f", {word}" for word in made.settings)
+    prompts = f"{made.prompts} prompts of dataset seed {made.prompts_seed}"
+    return f"Songs of 11.9 s of {prompts}, preset `{made.preset}`{settings}."
+
+
+def claims(scores: Scores) -> str:
+    """What the card says of the gates that were passed."""
     names = [NAMES.get(name, name) for name in scores.claimed]
     return f"Claimed, because the gate was passed: {'; '.join(names) or 'nothing'}."
 
 
-def _of_seeds(scores: Scores) -> str:
+def of_seeds(scores: Scores) -> str:
+    """What the card says of seeds."""
     seeds = scores.seeds
     if seeds.between_seeds_nat is None or seeds.same_seed_identical is None:
         return "What another seed does was not measured."

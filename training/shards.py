@@ -26,6 +26,7 @@ from training.tempo import nearest
 
 VERSION = 1
 SHARD_CLIPS = 64
+LISTING = "clips.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def is_whole(folder: Path, shard: int) -> bool:
 def write_listing(folder: Path, manifest: Manifest, clips: list[Clip]) -> None:
     """What describes the dataset, before any shard. Replaces an earlier listing."""
     make_folder(folder)
-    write_text(folder / "clips.jsonl", "".join(f"{json.dumps(asdict(clip))}\n" for clip in clips), replace=True)
+    write_text(folder / LISTING, "".join(f"{json.dumps(asdict(clip))}\n" for clip in clips), replace=True)
     write_text(folder / "manifest.json", f"{json.dumps(asdict(manifest), indent=2)}\n", replace=True)
 
 
@@ -116,7 +117,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 def read_clips(folder: Path) -> list[Clip]:
     """Every clip that is listed. Raises `Refused` where the list cannot be read."""
-    path = folder / "clips.jsonl"
+    path = folder / LISTING
     try:
         lines = path.read_text("utf-8").splitlines()
     except OSError as error:

@@ -70,6 +70,8 @@ class Training:
         """
         if saved["configs"] != self.configs:
             raise ValueError("the checkpoint is of other sizes; move it away to begin anew")
+        if saved["tokenizer"] != self.training_set.tokenizer:
+            raise ValueError("the checkpoint knows other words; move it away to begin anew")
         self.history = [list(each) for each in saved["history"]]
         if self.history[-1][1] != self._taught():
             if not may_differ:

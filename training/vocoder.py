@@ -117,14 +117,6 @@ def content_of(vocoder: MagnitudeVocoder, optimizer: torch.optim.Optimizer, step
     }
 
 
-def load_vocoder(checkpoints: Path) -> MagnitudeVocoder:
-    """The trained vocoder, on the CPU."""
-    saved = load(checkpoints / VOCODER_FILE)
-    vocoder = MagnitudeVocoder(MagnitudeVocoderConfig.from_dict(saved["config"]))
-    vocoder.load_state_dict(saved["weights"])
-    return vocoder.requires_grad_(False).eval()
-
-
 @torch.inference_mode()
 def held_out_errors(vocoder: MagnitudeVocoder, codec: ColumnCodec, clips: Clips, most: int = 4) -> tuple[float, float]:
     """Root-mean-square log-mel errors, in nat, of what the vocoder makes of held-out clips: of their log-mel as it is,

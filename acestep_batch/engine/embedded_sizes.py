@@ -66,7 +66,8 @@ VOCODER_CONFIG: Mapping[str, Any] = {
 def embedded_sizes() -> ModelSizes:
     """The embedded model's sizes; the vocabulary's is read from the tokenizer's file.
 
-    Trained weights have a codec and a vocoder of their own classes, which are smaller than those named here.
+    Trained weights have a codec and a vocoder of their own classes, 3.2 million weights; memory is estimated from the
+    drawn ones, some 10 MB too low.
     """
     if embedded_identity.is_trained():
         transformer, text = (

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from acestep_batch.demo_words import PromptWords, demo_words
 from acestep_batch.engine.embedded import load_embedded_engine
 from acestep_batch.engine.embedded_identity import FACTS_FILE, TRAINED, WORDS_FILE, is_trained
-from training.analysis import FULL_SCALE, Analysis
+from training.analysis import Analysis
 from training.composer import compose
 from training.dataset import clip_of, clip_seed
 from training.evaluate.clips import Heard, HeardClips, heard_bpm, key_fits
@@ -26,7 +26,8 @@ from training.evaluate.table import read_scores
 from training.evaluate.teach import PROBES
 from training.generate import render, settings_of
 from training.layout import MOST_BYTES, MOST_BYTES_A_FILE
-from training.package import CARD, SCORES_FILE, score_table
+from training.made import hashes_of
+from training.package import CARD, SCORES_FILE, claims, of_seeds, score_table
 from training.shards import Clip
 
 pytestmark = pytest.mark.skipif(not is_trained(), reason="the package has no trained weights")
@@ -50,8 +51,7 @@ def rendered() -> Rendered:
     engine = load_embedded_engine("cpu", torch.float32, compile_transformer=False)
 
     def made(clip: Clip, seed: int) -> tuple[NDArray[np.float16], NDArray[np.int16]]:
-        audio = render(engine, settings, clip, seed)
-        samples = np.rint(np.clip(audio, -1, 1) * (FULL_SCALE - 1)).astype(np.int16)
+        samples = render(engine, settings, clip, seed)
         return analysis.mel(samples), samples
 
     clips = [clip_of(compose(clip_seed(DATASET_SEED, clip), full_prompt=True), clip) for clip in range(SONGS)]
@@ -80,6 +80,10 @@ def test_the_package_stays_small() -> None:
 def test_the_card_claims_what_passed_and_names_every_weight() -> None:
     card, scores = (TRAINED / CARD).read_text(encoding="utf-8"), read_scores(TRAINED / SCORES_FILE)
     assert score_table(scores) in card
+    assert claims(scores) in card
+    assert of_seeds(scores) in card
+    assert scores.made is not None
+    assert scores.made.weights == hashes_of(json.loads((TRAINED / FACTS_FILE).read_text(encoding="utf-8")))
     for each in json.loads((TRAINED / FACTS_FILE).read_text(encoding="utf-8")):
         assert each["sha256"] in card
     for each in scores.aspects:

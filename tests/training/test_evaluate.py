@@ -14,8 +14,6 @@ from training.composer import compose, compose_tags
 from training.dataset import clip_of
 from training.evaluate.__main__ import main
 from training.evaluate.clips import KEYS, HeardClips, hear
-from training.evaluate.codec import main as codec_main
-from training.evaluate.codec import mel_error
 from training.evaluate.gates import PROBED, asked_and_shuffled, key_rank, scores, shares, teach, tempo_fits, tonic_rank
 from training.evaluate.probes import load, save, train
 from training.evaluate.seeds import compare
@@ -182,11 +180,6 @@ def test_seeds_are_compared_within_a_prompt() -> None:
     assert compare([one, other], mels[:2], audios[:2]).passed is None
 
 
-def test_the_error_of_a_codec() -> None:
-    given = np.zeros((2, 4, 4), np.float16)
-    assert mel_error([(given, given), (given, given + 2)]) == (np.sqrt(2), 1)
-
-
 def test_the_command_prints_every_gate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = folder.parent / "scores.json"
     words = ["--clips", str(folder), "--generated", str(folder), "--json", str(file)]
@@ -198,8 +191,6 @@ def test_the_command_prints_every_gate(folder: Path, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out
     assert "tempo within 6 %      0.60" in printed
     assert "not measured" in printed
-    assert codec_main(["--clips", str(folder), "--rebuilt", str(folder)]) == 0
-    assert f"{CLIPS} clips: mel error 0.000 nat" in capsys.readouterr().out
 
 
 def test_an_empty_folder_is_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -51,6 +53,12 @@ def test_pingpong_finds_the_data_at_every_level() -> None:
     made = SOLVERS["pingpong"](taught, noise, SIGMAS, 1.0, fresh)
     torch.testing.assert_close(made, data, rtol=0, atol=1e-5)
     assert looks == list(range(7))
+
+
+def test_a_mean_moves_the_levels_up() -> None:
+    levels = noise_levels(4000, torch.Generator().manual_seed(0), 1.0)
+    middle = 1 / (1 + math.exp(-1.0))
+    assert levels.median().item() == pytest.approx(3 * middle / (1 + 2 * middle), abs=0.02)
 
 
 def test_levels_are_where_the_schedules_look() -> None:

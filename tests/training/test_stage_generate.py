@@ -113,6 +113,27 @@ def test_songs_of_held_out_prompts_are_a_dataset(
     assert not np.array_equal(audio[0], audio[3])
 
 
+def test_songs_that_are_there_stay_and_folders_of_others_are_refused(
+    dataset: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "DURATION_S", 1.0)
+    monkeypatch.setattr(generate, "SHARD_CLIPS", 1)
+    into = tmp_path / "songs"
+    words = ["--count", "2", "--thrice", "0", "--set", *QUICK, "--device", "cpu", "--checkpoints", str(trained)]
+    generate.main([str(dataset), "--into", str(into), *words])
+    whole = {file.name: file.read_bytes() for file in into.iterdir()}
+    (into / "mel_0001.npy").unlink()
+    kept = (into / "mel_0000.npy").stat().st_mtime_ns
+    generate.main([str(dataset), "--into", str(into), *words])
+    assert {file.name: file.read_bytes() for file in into.iterdir()} == whole
+    assert (into / "mel_0000.npy").stat().st_mtime_ns == kept
+    with pytest.raises(SystemExit, match="other weights, settings or prompts"):
+        generate.main([str(dataset), "--into", str(into), *words, "--seed", "9"])
+    with pytest.raises(SystemExit, match="is a rendered dataset"):
+        generate.main([str(dataset), "--into", str(dataset), *words])
+    assert {file.name: file.read_bytes() for file in into.iterdir()} == whole
+
+
 def test_a_preset_is_the_schema_with_its_values() -> None:
     settings = settings_of("fast", ["guidance_scale=4.5", "use_erg_tag=false"])
     assert settings["infer_step"] == 27

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from training import package
 from training.evaluate.gates import Score
 from training.evaluate.seeds import Seeds
 from training.evaluate.table import Scores, read_scores, write_scores
+from training.layout import write_layout
+from training.made import Made, layout_hashes
 from training.prompts import understood
 from training.sizes import TRANSFORMER_CONFIG
 
@@ -32,11 +35,16 @@ SCORES = Scores(
 )
 
 
+def made_of(checkpoints: Path, layout: Path) -> Made:
+    write_layout(checkpoints, layout)
+    return Made(layout_hashes(layout), "fast", (), 3, 96)
+
+
 @pytest.fixture
 def packaged(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: F811
     """The package as it is with trained weights."""
     scores, folder = tmp_path / "scores.json", tmp_path / "trained"
-    write_scores(SCORES, scores)
+    write_scores(replace(SCORES, made=made_of(trained, tmp_path / "layout")), scores)
     package.main(["--scores", str(scores), "--checkpoints", str(trained), "--into", str(folder)])
     monkeypatch.setattr(embedded_identity, "TRAINED", folder)
     return folder
@@ -61,7 +69,17 @@ def test_the_card_says_what_was_measured(packaged: Path) -> None:
     assert "another seed gives a song 1.25 nat" in text
     for said in ("Apache-2.0", " 1 steps of flow matching", "seed 0", "not ACE-Step"):
         assert said in text
-    assert read_scores(packaged / package.SCORES_FILE) == SCORES
+    assert "Songs of 11.9 s of 96 prompts of dataset seed 3, preset `fast`." in text
+    assert replace(read_scores(packaged / package.SCORES_FILE), made=None) == SCORES
+
+
+def test_scores_of_other_weights_are_refused(packaged: Path, trained: Path, tmp_path: Path) -> None:  # noqa: F811
+    before = {file: file.read_bytes() for file in packaged.rglob("*") if file.is_file()}
+    made = made_of(trained, tmp_path / "again")
+    for other in (None, replace(made, weights={**made.weights, "umt5-base/tokenizer.json": "0" * 64})):
+        with pytest.raises(ValueError, match="not of these weights"):
+            package.package(trained, replace(SCORES, made=other), packaged, "few")
+    assert {file: file.read_bytes() for file in packaged.rglob("*") if file.is_file()} == before
 
 
 def test_every_packaged_phrase_is_understood(packaged: Path) -> None:

@@ -3,7 +3,8 @@
     python -m training.evaluate --clips DIR --generated DIR2 [--json SCORES.json]
 
 DIR is a rendered dataset: four of five clips train the probes, the fifth gives the ceiling. DIR2 has the dataset's
-format; its prompts and seeds should be of no clip in DIR. Ends with 0 where every gate is passed, with 1 otherwise.
+format; its prompts and seeds should be of no clip in DIR. A prompt that comes several times counts once. Ends with 0
+where every gate is passed, with 1 otherwise.
 SCORES.json is what `training.package` puts into the model card.
 """
 
@@ -14,10 +15,11 @@ import sys
 from pathlib import Path
 
 from acestep_batch.problems import Refused
-from training.evaluate.clips import each_clip, hear
+from training.evaluate.clips import each_clip, firsts, hear
 from training.evaluate.gates import scores
 from training.evaluate.seeds import compare
 from training.evaluate.table import Scores, table, write_scores
+from training.made import read_made
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,12 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores here too; replaces the file")
     asked = parser.parse_args(arguments)
     try:
-        found = scores(hear(asked.clips), hear(asked.generated))
+        found = scores(hear(asked.clips), firsts(hear(asked.generated)))
         clips, mels, audios = zip(*each_clip(asked.generated), strict=True)
     except Refused as refused:
         print(refused, file=sys.stderr)
         return 2
-    all_scores = Scores(tuple(found), compare(clips, mels, audios))
+    all_scores = Scores(tuple(found), compare(clips, mels, audios), read_made(asked.generated))
     print(table(all_scores))
     if asked.json is not None:
         write_scores(all_scores, asked.json)

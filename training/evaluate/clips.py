@@ -52,6 +52,14 @@ def hear(folder: Path) -> HeardClips:
     return HeardClips(clips, heard)
 
 
+def firsts(found: HeardClips) -> HeardClips:
+    """Each pair of prompt and lyrics once: its first clip."""
+    seen: dict[tuple[str, str], int] = {}
+    for index, clip in enumerate(found.clips):
+        seen.setdefault((clip.prompt, clip.lyrics), index)
+    return HeardClips([found.clips[index] for index in seen.values()], [found.heard[index] for index in seen.values()])
+
+
 def each_clip(folder: Path) -> Iterator[tuple[Clip, NDArray[np.float16], NDArray[np.int16]]]:
     """Clip, mel `[2, 128, T]` and audio `[2, N]`, in order. Raises `Refused` where no shard is whole."""
     found = False

@@ -9,6 +9,7 @@ from pathlib import Path
 from acestep_batch.outputs.atomic import write_text
 from training.evaluate.gates import KEY, KEY_AND_MODE, Score
 from training.evaluate.seeds import LEAST_DISTANCE_NAT, Seeds
+from training.made import Made
 
 NAMES = {
     "lead": "lead, of 8",
@@ -24,6 +25,8 @@ NAMES = {
 class Scores:
     aspects: tuple[Score, ...]
     seeds: Seeds
+    made: Made | None = None
+    """What the songs were made with, where their folder says so."""
 
     @property
     def passed(self) -> bool:
@@ -61,7 +64,8 @@ def write_scores(scores: Scores, file: Path) -> None:
 def read_scores(file: Path) -> Scores:
     """Raises OSError, ValueError, KeyError or TypeError where it is no file of `write_scores`."""
     found = json.loads(file.read_text(encoding="utf-8"))
-    return Scores(tuple(Score(**each) for each in found["aspects"]), Seeds(**found["seeds"]))
+    made = None if found["made"] is None else Made.from_dict(found["made"])
+    return Scores(tuple(Score(**each) for each in found["aspects"]), Seeds(**found["seeds"]), made)
 
 
 def _verdict(passed: bool | None) -> str:

@@ -131,7 +131,7 @@ class MagnitudeVocoder(nn.Module):
         return torch.cat(pieces, dim=-1).clamp(-1.0, 1.0).to(mel.dtype)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=1)
 def _first_phases(frames: int, bins: int) -> Tensor:
     """Unit complex numbers [T, bins], the same at the same place in every song: equal channels stay equal."""
     generator = torch.Generator().manual_seed(PHASE_SEED)
