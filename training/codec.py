@@ -9,7 +9,9 @@ what they leave. In the end the latents are made white: mean 0, variance 1, inde
 from __future__ import annotations
 
 import argparse
+import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -189,6 +191,14 @@ def held_out_error(codec: ColumnCodec, clips: Clips) -> float:
     if not count:
         raise ValueError(f"{clips.folder}: {len(clips)} clips are too few to leave one out; render 20 or more")
     return math.sqrt(error / count)
+
+
+def fingerprint(weights: Mapping[str, Tensor]) -> str:
+    """A sha256 of a codec's weights: latents are of one codec alone."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(weights[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def load_codec(checkpoints: Path) -> tuple[ColumnCodec, Tensor]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from acestep_batch.engine.embedded_text import embedded_lyric_ids
 from acestep_batch.engine.v1.limits import NATIVE_SAMPLE_RATE, SAMPLES_PER_FRAME
 from training.clips import Clips, is_held_out, read_clips
-from training.codec import encode, load_codec
+from training.codec import encode, fingerprint, load_codec
 from training.draws import Draws
 from training.progress import CHECKPOINTS, load, save
 from training.prompts import prompt
@@ -49,6 +49,8 @@ class TrainingSet:
     """The JSON of the ``tokenizers`` library."""
     dataset: dict[str, Any]
     """Its manifest."""
+    codec: str
+    """The fingerprint of the codec that encoded it."""
 
     @property
     def trained(self) -> list[int]:
@@ -76,6 +78,7 @@ def prepare(clips: Clips, checkpoints: Path) -> TrainingSet:
         variances=variances,
         tokenizer=tokenizer.to_str(),
         dataset=asdict(clips.manifest),
+        codec=fingerprint(codec.state_dict()),
     )
 
 

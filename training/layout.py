@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from acestep_batch.engine.v1 import column_codec, magnitude_vocoder
-from training.codec import CODEC_FILE
+from training.codec import CODEC_FILE, fingerprint
 from training.progress import load
 from training.transformer import TRANSFORMER_FILE
 from training.vocoder import VOCODER_FILE
@@ -24,11 +24,13 @@ _TIED = "encoder.embed_tokens.weight"
 def write_layout(checkpoints: Path, folder: Path) -> dict[str, Any]:
     """Write weights, configurations and tokenizer; returns what the transformer's checkpoint says of its run.
 
-    The weights are their moving average. Raises FileNotFoundError where a stage has not run, and ValueError where a
-    file or the whole is too large to be part of the package.
+    The weights are their moving average. Raises FileNotFoundError where a stage has not run, and ValueError where
+    the codec is not the one of the latents, or a file or the whole is too large to be part of the package.
     """
     trained = load(checkpoints / TRANSFORMER_FILE)
     codec, vocoder = load(checkpoints / CODEC_FILE), load(checkpoints / VOCODER_FILE)
+    if trained["codec"] != fingerprint(codec["weights"]):
+        raise ValueError("the transformer was trained on latents of another codec: run stages 3 and 4 again")
     weights = trained["average"]
     words = len(json.loads(trained["tokenizer"])["model"]["vocab"])
     text_config = {"model_type": "umt5", "vocab_size": words, **trained["configs"]["text"]}

@@ -65,13 +65,14 @@ class Training:
     def go_on(self, saved: dict[str, Any], may_differ: bool = False) -> None:
         """Take a checkpoint's place.
 
-        Raises ValueError where it is of other sizes or, unless it ``may_differ``, of another recipe or dataset; a
-        change of these is kept in the history.
+        Raises ValueError where it is of other sizes, words or codec, or, unless it ``may_differ``, of another recipe or
+        dataset; a change of these is kept in the history.
         """
         if saved["configs"] != self.configs:
             raise ValueError("the checkpoint is of other sizes; move it away to begin anew")
-        if saved["tokenizer"] != self.training_set.tokenizer:
-            raise ValueError("the checkpoint knows other words; move it away to begin anew")
+        for name in ("tokenizer", "codec"):
+            if saved[name] != getattr(self.training_set, name):
+                raise ValueError(f"the checkpoint is of another {name} than the latents; move it away to begin anew")
         self.history = [list(each) for each in saved["history"]]
         if self.history[-1][1] != self._taught():
             if not may_differ:
@@ -94,6 +95,7 @@ class Training:
             "history": self.history,
             "configs": self.configs,
             "tokenizer": self.training_set.tokenizer,
+            "codec": self.training_set.codec,
             "weights": self.model.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),

@@ -15,10 +15,11 @@ from acestep_batch.engine.v1.pipeline import V1Engine
 from acestep_batch.schema import SONG
 from training import generate
 from training.clips import read_clips
+from training.codec import CODEC_FILE
 from training.generate import settings_of
 from training.latents import load_training_set
 from training.layout import write_layout
-from training.progress import save
+from training.progress import load, save
 from training.sizes import TEXT_ENCODER_CONFIG, TRANSFORMER_CONFIG
 from training.transformer import TRANSFORMER_FILE, Recipe, Training
 
@@ -42,6 +43,16 @@ def engine(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> V1Engine:
     facts = write_layout(trained, folder)
     assert facts["step"] == 1
     return load_trained_engine(folder, "cpu", torch.float32, compile_transformer=False)
+
+
+def test_another_codec_than_that_of_the_latents_is_refused(trained: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(trained, tmp_path / "checkpoints")
+    codec = load(folder / CODEC_FILE)
+    codec["weights"]["decoder.linear.bias"] += 1
+    save(folder / CODEC_FILE, codec)
+    with pytest.raises(ValueError, match="another codec"):
+        write_layout(folder, tmp_path / "layout")
+    assert not (tmp_path / "layout").exists()
 
 
 def song(**changes: object) -> SongRequest:

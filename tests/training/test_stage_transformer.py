@@ -154,6 +154,11 @@ def test_a_change_of_recipe_is_refused_or_kept_in_the_history(training_set: Trai
     elsewhere = replace(training_set, dataset=training_set.dataset | {"seed": 7})
     with pytest.raises(ValueError, match="dataset"):
         begun(elsewhere).go_on(before.content())
+    for name in ("tokenizer", "codec"):
+        with pytest.raises(ValueError, match=f"another {name}"):
+            begun(replace(training_set, **{name: training_set.tokenizer + " "})).go_on(
+                before.content(), may_differ=True
+            )
     with pytest.raises(ValueError, match="other sizes"):
         Training(training_set, RECIPE, {**TINY, "num_layers": 1}, TINY_TEXT, "cpu").go_on(before.content())
 
