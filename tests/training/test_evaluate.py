@@ -13,7 +13,7 @@ from training.analysis import Analysis
 from training.composer import compose, compose_tags
 from training.dataset import clip_of
 from training.evaluate.__main__ import main
-from training.evaluate.clips import KEYS, HeardClips, hear
+from training.evaluate.clips import KEYS, HeardClips, firsts, hear
 from training.evaluate.gates import PROBED, asked_and_shuffled, key_rank, scores, shares, teach, tempo_fits, tonic_rank
 from training.evaluate.probes import load, save, train
 from training.evaluate.seeds import compare
@@ -191,6 +191,13 @@ def test_the_command_prints_every_gate(folder: Path, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out
     assert "tempo within 6 %      0.60" in printed
     assert "not measured" in printed
+
+
+def test_a_prompt_that_comes_several_times_counts_once(folder: Path) -> None:
+    found = hear(folder)
+    twice = HeardClips([*found.clips, *(replace(clip, seed=clip.seed + 1) for clip in found.clips)], found.heard * 2)
+    assert firsts(twice).clips == firsts(found).clips == found.clips
+    assert len(firsts(twice).heard) == CLIPS
 
 
 def test_an_empty_folder_is_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
