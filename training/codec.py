@@ -35,7 +35,7 @@ from training.clips import Clips, is_held_out, read_clips
 from training.progress import CHECKPOINTS, Chunk, default_device, load, save
 
 CODEC_FILE, FIT_FILE = "codec.pt", "codec_fit.pt"
-GATE_NAT = 0.32
+GATE_NAT = 0.30
 """Most root-mean-square error of held-out log-mel values."""
 COMPONENTS = 512
 STEPS, BATCH, LEARNING_RATE, WARM_UP = 2000, 16, 1e-3, 50

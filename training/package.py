@@ -83,7 +83,7 @@ The vocoder was trained for {run["vocoder_steps"]:,} steps. On other hardware th
 ## Scores
 
 Shares of songs whose sound fits their prompt, of prompts and seeds that were not trained on; beside them the same songs
-against the prompts of others, and real clips. {_songs(scores.made)} `training/README.md` says how they are measured.
+against the prompts of others, and real clips. `training/README.md` says how they are measured. {_songs(scores.made)}
 
 {score_table(scores)}
 
@@ -95,7 +95,8 @@ Codec: mel error {codec}. {of_seeds(scores)}
 
 - It knows the words of `{WORDS_FILE}`, listed in `docs/embedded.md`; any other word is one unknown token.
 - Its tempi are {tempi} bpm; what other numbers do was not measured.
-- It was trained on pieces of 11.9 s, and on their bars repeated up to 30 s; all scores are of 11.9 s.
+- It was trained on pieces of 11.9 s, and on their bars repeated up to 30 s; all scores are of 11.9 s. Longer songs may
+  lose their tempo towards the end; `training/MODELS.md` has what was measured.
 - What lyrics do was not measured; nobody will understand the words.
 - It was made to show what prompts, seeds and settings do. Its songs are no music to publish.
 

@@ -19,7 +19,7 @@ class Recipe:
     """The step at which the rate has fallen to nothing, linearly from ``cool_down`` steps before; 0 is never."""
     cool_down: int = 3000
     ema: float = 0.999
-    noise_mean: float = 1.0
+    noise_mean: float = 1.3
     """Of the logit of noise levels: above 0 there are more of the high ones, at which a song's key is decided."""
     component_power: float = 0.35
     onset_strength: float = 1.0

@@ -32,8 +32,8 @@ from training.shards import Clip
 
 pytestmark = pytest.mark.skipif(not is_trained(), reason="the package has no trained weights")
 SONGS = 24
-DATASET_SEED = 3
-"""Training has seen clips of datasets 1 and 11; 2 is held out and was looked at while the model was made."""
+DATASET_SEED = 4
+"""Of the prompts that the card's scores are of; training has seen clips of datasets 1 and 11."""
 MARGIN = 0.10
 """That 24 songs may stay below a gate which more songs passed."""
 
@@ -55,9 +55,9 @@ def rendered() -> Rendered:
         return analysis.mel(samples), samples
 
     clips = [clip_of(compose(clip_seed(DATASET_SEED, clip), full_prompt=True), clip) for clip in range(SONGS)]
-    songs = [made(clip, seed) for seed, clip in enumerate(clips)]
+    songs = [made(clip, seed) for seed, clip in enumerate(clips, start=1)]
     heard = [Heard(features(mel), heard_bpm(mel), key_fits(audio)) for mel, audio in songs]
-    seeds = (0, 0, SONGS)
+    seeds = (1, 1, SONGS + 1)
     mels, audios = zip(songs[0], *(made(clips[0], seed) for seed in seeds[1:]), strict=True)
     return Rendered(HeardClips(clips, heard), compare([replace(clips[0], seed=seed) for seed in seeds], mels, audios))
 

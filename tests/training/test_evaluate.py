@@ -189,7 +189,7 @@ def test_the_command_prints_every_gate(folder: Path, capsys: pytest.CaptureFixtu
     assert not written.passed
     assert written.seeds.passed is None
     printed = capsys.readouterr().out
-    assert "tempo within 6 %      0.60" in printed
+    assert "tempo within 6 %      0.90" in printed
     assert "not measured" in printed
 
 

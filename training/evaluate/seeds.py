@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from training.shards import Clip
 
-LEAST_DISTANCE_NAT = 0.7
+LEAST_DISTANCE_NAT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
