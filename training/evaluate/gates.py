@@ -21,8 +21,8 @@ from training.prompts import understood
 from training.shards import Clip
 
 GATES = {"lead": 0.75, "accompaniment": 0.85, "drums": 0.85, "bpm": 0.90, "key": 0.60}
-"""Least shares; the first four are raised from 0.65, 0.70, 0.80 and 0.60, since the shipped weights pass more. `genre` and
-`key and mode` are scored without a gate."""
+"""Least shares; the first four are raised from 0.65, 0.70, 0.80 and 0.60, since the shipped weights pass more. `genre`
+and `key and mode` are scored without a gate."""
 PROBED = ("lead", "accompaniment", "drums", "genre")
 KEY, KEY_AND_MODE = "key", "key and mode"
 """The tonic in either mode, of 12: a guess is right one time in four. Of 24: one time in eight."""
