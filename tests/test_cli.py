@@ -277,6 +277,7 @@ def test_help_presets_and_version(cli):
     assert stopped.value.code == 0
 
 
+@pytest.mark.slow
 def test_a_title_that_the_console_cannot_say_does_not_end_the_run(tmp_path):
     (tmp_path / "songs.json").write_text(json.dumps([{"id": "歌", "seed": 1}]), encoding="utf-8")
     command = [sys.executable, "-m", "acestep_batch", *SHORT, "manifest.path=songs.json"]
@@ -286,6 +287,7 @@ def test_a_title_that_the_console_cannot_say_does_not_end_the_run(tmp_path):
     assert records(tmp_path / "outputs/songs/v0001")[0]["id"] == "歌"
 
 
+@pytest.mark.slow
 def test_a_run_outlives_the_reader_of_its_output(tmp_path):
     command = [sys.executable, "-m", "acestep_batch", *SHORT, "limit=2"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}

@@ -230,7 +230,7 @@ def test_shards_measure_their_own_songs_into_their_own_files(tmp_path, monkeypat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX'")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
 def test_no_process_outlives_the_command(tmp_path, number):
     words = ("limit=2", "model=embedded", "hw=cpu", "lint=off", "infer_step=2", "audio_duration=2", "report=false")
     command = [sys.executable, "-u", "-m", "acestep_batch", *words]

@@ -29,6 +29,7 @@ def a_pack(folder: Path, name: str, change: Change) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_command_passes_on_the_recordings_here() -> None:
     command = [sys.executable, "-m", "tests.parity15", str(GOLDEN)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")

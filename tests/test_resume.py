@@ -264,6 +264,7 @@ def test_seeds_that_are_added_to_a_sweep_add_cells(cli):
     assert all((RUN / name).is_file() for name in table["files"])
 
 
+@pytest.mark.slow
 def test_a_sweep_of_something_else_is_another_sweep(cli):
     cli(*SWEEP, "seed=1,2")
     cli(*SWEEP, "seed=1,2", "guidance_scale=5")
@@ -445,6 +446,7 @@ def test_a_row_that_is_skipped_stays_so_where_it_was_not_read_again(cli, words):
     assert list(pd.read_csv(RUN / "summary.csv")["id"]) == ["a", "x"]
 
 
+@pytest.mark.slow
 def test_a_sweep_is_the_same_however_it_is_typed(cli):
     cli("-m", *SHORT, "limit=1", "guidance_scale=5,7", "seed=1,2")
     code, out, _ = cli("-m", *SHORT, "limit=1", "generation.actual_seeds=2,1", "guidance_scale=7.0,5.0")

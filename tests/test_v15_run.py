@@ -265,6 +265,7 @@ def test_a_checkpoint_of_another_variant_is_refused(tmp_path: Path, capsys: pyte
     assert "is a turbo checkpoint, and the model is sft -> model=v15_turbo" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_was_asked_or_planned_and_what_is_heard_stand_side_by_side() -> None:
     rows = [{"id": "own", "seed": 1, **WORDS, "audio_duration": 12, "bpm": 100, "keyscale": "F# minor"}]
     rows.append({"id": "open", "seed": 1, **WORDS, "audio_duration": -1})

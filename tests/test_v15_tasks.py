@@ -146,6 +146,7 @@ def test_sources_of_any_rate_in_mono_and_stereo_give_songs_of_their_length() -> 
     assert own["song_id"] is None
 
 
+@pytest.mark.slow
 def test_kept_latents_are_taken_by_the_same_family_and_audio_by_the_other() -> None:
     keep = ("output.save_latents=true", "audio_duration=2")
     first = made(

@@ -24,6 +24,8 @@ from training.recipe import recipe
 from training.shards import VERSION, Manifest, write_listing, write_shard
 from training.synth import render
 
+pytestmark = pytest.mark.slow
+
 LEADS = ("bells", "organ")
 CLIPS = 20
 

@@ -24,6 +24,8 @@ from training.sizes import TEXT_ENCODER_CONFIG, TRANSFORMER_CONFIG
 from training.tokens import FIRST_WORD_ID, UNKNOWN_ID
 from training.transformer import Training, loss_of
 
+pytestmark = pytest.mark.slow
+
 TINY = {**TRANSFORMER_CONFIG, "num_layers": 2, "lyric_encoder_num_blocks": 1}
 TINY_TEXT = {**TEXT_ENCODER_CONFIG, "num_layers": 2}
 RECIPE = Recipe(batch=4, warm_up=1, looped=0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from acestep_batch.engine.v1.vocoder import VocoderConfig
@@ -12,6 +13,8 @@ from training.clips import read_clips
 from training.codec import load_codec
 from training.progress import load
 from training.vocoder import batch_of, loss_of, magnitudes_of, samples_of, train
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_batch_follows_from_seed_and_step(dataset: Path, checkpoints: Path) -> None:
