@@ -14,8 +14,9 @@ from acestep_batch.lint import Advice
 MODEL = "embedded"
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 """As its tokenizer splits a prompt; other characters are no words."""
-_BPM = re.compile(r"(\d+)\s*bpm\b")
-_SHOWN = 8
+_BPM = re.compile(r"(?<!\d)(\d++)\s*+bpm\b")
+"""Digits are looked at once, however many there are."""
+_SHOWN, _LONGEST = 8, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +87,5 @@ def _split(text: str) -> list[str]:
 
 
 def _listed(words: Iterable[str]) -> str:
-    each = list(words)
+    each = [word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..." for word in words]
     return ", ".join(each[:_SHOWN]) + (", ..." if len(each) > _SHOWN else "")

@@ -53,6 +53,13 @@ def test_words_and_tempi_outside_the_list_are_named(prompt: str, rules: list[str
     assert "".join(each.message for each in found[:1]).startswith(named)
 
 
+@pytest.mark.parametrize(
+    "text", ["1" * 200_000, "x" * 200_000, "1" * 200_000 + " bpm", "1" + " " * 200_000, "1 " * 100_000]
+)
+def test_a_prompt_of_any_length_is_read_once_and_told_in_a_line(text: str) -> None:
+    assert all(len(each.message) < 400 for each in PromptWords(WORDS).advise(text))
+
+
 @pytest.mark.usefixtures("packaged")
 def test_the_packaged_words_are_those_of_the_embedded_model_alone() -> None:
     assert demo_words("embedded") == WORDS
