@@ -46,14 +46,14 @@ class PromptWords:
 
     def __init__(self, words: DemoWords) -> None:
         phrases = (each for values in words.phrases.values() for said in values.values() for each in said)
-        self._known = {"bpm", *(word for phrase in phrases for word in _split(phrase))}
+        self._known = {"bpm", *(word for phrase in phrases for word in _WORD.findall(_normal(phrase)))}
         self._tempi = tuple(map(str, words.tempi_bpm))
 
     def advise(self, prompt: str) -> tuple[Advice, ...]:
         """At most two pieces: on words that it does not know, and on tempi that it was not trained on."""
         text = _normal(prompt)
         tempi = dict.fromkeys(_BPM.findall(text))
-        others = dict.fromkeys(_split(_BPM.sub(" ", text)))
+        others = dict.fromkeys(_WORD.findall(_BPM.sub(" ", text)))
         unknown = [word for word in others if word not in self._known]
         untrained = [f"{bpm} bpm" for bpm in tempi if bpm not in self._tempi]
         found = []
@@ -80,10 +80,6 @@ def words_table(words: DemoWords) -> str:
 
 def _normal(text: str) -> str:
     return unicodedata.normalize("NFKC", text).lower()
-
-
-def _split(text: str) -> list[str]:
-    return _WORD.findall(_normal(text))
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -10,8 +10,6 @@ import numpy as np
 from training import shards
 from training.shards import VERSION, Clip, Manifest, audio_path, mel_path, read_manifest
 
-HOP_LENGTH = 512
-
 
 @dataclass(frozen=True, slots=True)
 class Clips:

@@ -10,9 +10,8 @@ The same command goes on where it was stopped, from the last shard of 64 songs t
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from acestep_batch.engine.base import SETTINGS, SongRequest
 from acestep_batch.engine.embedded import load_trained_engine
 from acestep_batch.engine.v1.limits import NATIVE_SAMPLE_RATE, SAMPLES_PER_FRAME
 from acestep_batch.engine.v1.pipeline import V1Engine
-from acestep_batch.outputs.atomic import make_folder, write_text
+from acestep_batch.outputs.atomic import make_folder
 from acestep_batch.schema import SONG
 from training import shards
 from training.analysis import FULL_SCALE, Analysis
@@ -68,7 +67,7 @@ def begin(folder: Path, listed: list[Clip], made: Made) -> None:
         raise SystemExit(f"{folder} has songs of other weights, settings or prompts; take another folder")
     make_folder(folder)
     write_made(made, folder)
-    write_text(folder / LISTING, "".join(f"{json.dumps(asdict(clip))}\n" for clip in listed), replace=True)
+    shards.write_clips(folder, listed)
 
 
 def main(arguments: list[str] | None = None) -> None:

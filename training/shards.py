@@ -89,9 +89,14 @@ def is_whole(folder: Path, shard: int) -> bool:
 
 def write_listing(folder: Path, manifest: Manifest, clips: list[Clip]) -> None:
     """What describes the dataset, before any shard. Replaces an earlier listing."""
+    write_clips(folder, clips)
+    write_text(folder / "manifest.json", f"{json.dumps(asdict(manifest), indent=2)}\n", replace=True)
+
+
+def write_clips(folder: Path, clips: list[Clip]) -> None:
+    """The list of clips alone, as a model's songs have it. Replaces an earlier one."""
     make_folder(folder)
     write_text(folder / LISTING, "".join(f"{json.dumps(asdict(clip))}\n" for clip in clips), replace=True)
-    write_text(folder / "manifest.json", f"{json.dumps(asdict(manifest), indent=2)}\n", replace=True)
 
 
 def write_shard(folder: Path, shard: int, mel: NDArray[np.float16], audio: NDArray[np.int16]) -> None:

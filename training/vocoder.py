@@ -23,9 +23,10 @@ from acestep_batch.engine.v1.magnitude_vocoder import (
     MagnitudeVocoder,
     MagnitudeVocoderConfig,
 )
-from training.clips import HOP_LENGTH, Clips, is_held_out, read_clips
+from training.clips import Clips, is_held_out, read_clips
 from training.codec import decode, encode, load_codec
 from training.progress import CHECKPOINTS, Chunk, default_device, load, save
+from training.tempo import HOP
 
 VOCODER_FILE = "vocoder.pt"
 FRAMES, BATCH = 64, 16
@@ -56,15 +57,15 @@ def batch_of(clips: Clips, codec: ColumnCodec, seed: int, step: int) -> tuple[Te
 
 def samples_of(audio: np.ndarray, start: int, frames: int, n_fft: int = 2048) -> Tensor:
     """The samples that ``frames`` frames from ``start`` on are made of, where the audio does not end before them."""
-    margin = (n_fft - HOP_LENGTH) // 2
-    cut = audio[start * HOP_LENGTH - margin : (start + frames) * HOP_LENGTH + margin]
+    margin = (n_fft - HOP) // 2
+    cut = audio[start * HOP - margin : (start + frames) * HOP + margin]
     return torch.from_numpy(cut.astype(np.float32) / 32767)
 
 
 def magnitudes_of(samples: Tensor, n_fft: int = 2048) -> Tensor:
     """``[B, N]`` -> magnitudes ``[B, T, 1025]`` of every whole frame."""
     window = torch.hann_window(n_fft)
-    return torch.fft.rfft(samples.unfold(-1, n_fft, HOP_LENGTH) * window).abs()
+    return torch.fft.rfft(samples.unfold(-1, n_fft, HOP) * window).abs()
 
 
 def loss_of(vocoder: MagnitudeVocoder, mel: Tensor, magnitudes: Tensor) -> Tensor:
